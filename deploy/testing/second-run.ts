@@ -7,7 +7,7 @@
 import type { TestFile } from './tap-results.js';
 
 /** More files than these do not fail by chance. */
-export const unsteadyMax = 2;
+export const unsteadyMax = 3;
 
 /** The files to run again; empty when nothing failed, or too much for chance. */
 export function filesToRepeat(files: readonly TestFile[]): readonly string[] {

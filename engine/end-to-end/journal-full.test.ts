@@ -29,16 +29,22 @@ t.test('a full journal is logged twice, and the engine is not ready until Postgr
   t.equal((await ask()).status, 200);
   t.match((await health()).components, { disk: { status: 'healthy' }, journal: { status: 'healthy' } });
 
+  const noRoom = /journal of partition 0 has no room \(books lag\): Postgres must/;
+  const readiness = async () => {
+    const { status, text } = await opsGet(place, '/readyz');
+    return { status, reasons: (JSON.parse(text).reasons ?? []) as string[] };
+  };
   let refused = 0;
   await sql.begin(async (locked) => {
     await locked`select * from journal_positions for update`;
+    // A busy machine also declines at the deadline: such a 503 says nothing about the journal's room.
+    while (asked < 100_000 && !(await readiness()).reasons.some((reason) => noRoom.test(reason)))
+      await Promise.all(Array.from({ length: 64 }, ask));
     while (refused < 200 && asked < 100_000) {
       for (const { status } of await Promise.all(Array.from({ length: 64 }, ask))) if (status === 503) refused++;
     }
     t.ok(refused >= 200, `declined after ${asked}`);
-    const ready = await opsGet(place, '/readyz');
-    t.equal(ready.status, 503);
-    t.match(JSON.parse(ready.text).reasons, [/journal of partition 0 has no room \(books lag\): Postgres must/]);
+    t.match(await readiness(), { status: 503, reasons: [noRoom] });
     t.match((await health()).components.journal, { status: 'unhealthy', detail: /no room \(books lag\)/ });
     await until('the first decline is logged', () => /without room in the journal: books lag/.test(engine.logged));
   });
