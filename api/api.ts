@@ -22,6 +22,7 @@ import { SignIn } from './auth/sign-in.js';
 import { Tokens } from './auth/tokens.js';
 import { AuditSealer } from './background/audit-sealer.js';
 import { Housekeeping } from './background/housekeeping.js';
+import { LedgerWatch } from './background/ledger-watch.js';
 import { Watches } from './background/watches.js';
 import type { ApiConfig } from './config.js';
 import { createDataServices, type DataServices } from './data-services.js';
@@ -44,6 +45,7 @@ import { createServer } from './server.js';
 import type { Services } from './services.js';
 import { ApiKeyStore } from './stores/api-keys.js';
 import { AuditTrail } from './stores/audit.js';
+import { BooksStateStore } from './stores/books-state.js';
 import { CompanyStore } from './stores/companies.js';
 import { CustomerStore } from './stores/customers.js';
 import { FundingStore } from './stores/fundings.js';
@@ -95,6 +97,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
     housekeeping.start();
     services.sealer.start();
     services.watches.start();
+    services.ledgerWatch.start();
     services.live.start();
     health.serving();
     return {
@@ -114,6 +117,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
         await services.failedSignIns.flush();
         await services.sealer.stop();
         await services.watches.stop();
+        await services.ledgerWatch.stop();
         await services.stopData();
         redis?.close();
         await database.close();
@@ -124,6 +128,7 @@ export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
   } catch (error) {
     await ops.close();
     await services.watches.stop();
+    await services.ledgerWatch.stop();
     await services.stopData();
     redis?.close();
     await database.close();
@@ -172,7 +177,8 @@ export function createServices(config: ApiConfig, log: Log, traces: Traces | nul
   const watches = new Watches(config, database, log);
   watches.measure(telemetry, health);
   watchImages(imagePool, telemetry);
-  const live = new Live(config);
+  const ledgerWatch = new LedgerWatch({ store: new BooksStateStore(database), database, watches });
+  const live = new Live({ ...config, surroundings: ledgerWatch });
   watchLive(live, telemetry);
   watchDatabase(database, telemetry, health);
   watchDisk(telemetry);
@@ -196,6 +202,7 @@ export function createServices(config: ApiConfig, log: Log, traces: Traces | nul
     program,
     sealer,
     watches,
+    ledgerWatch,
     traces,
     imagePool,
     housekeeping: createHousekeeping(stores, log),

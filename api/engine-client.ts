@@ -101,6 +101,16 @@ export interface EngineDecision {
   }[];
 }
 
+/** See EngineView of the engine. */
+export interface EngineOwner {
+  readonly id: string;
+  readonly authUrl: string;
+  readonly opsUrl: string;
+  readonly epoch: number;
+  readonly partitions: readonly number[];
+  readonly leaseMsLeft: number;
+}
+
 export type WindowLevel = 'card' | 'user' | 'account';
 
 export interface EngineHealth {
@@ -163,6 +173,11 @@ export class EngineClient {
       if (error instanceof Problem && error.status === 404) return null;
       throw error;
     }
+  }
+
+  /** The engines that run on the database. Throws 503. */
+  async engines(): Promise<readonly EngineOwner[]> {
+    return (await this.#ask<{ readonly data: readonly EngineOwner[] }>('/admin/engines')).data;
   }
 
   async health(): Promise<EngineHealth> {

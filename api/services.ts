@@ -16,6 +16,7 @@ import type { SignIn } from './auth/sign-in.js';
 import type { Tokens } from './auth/tokens.js';
 import type { AuditSealer } from './background/audit-sealer.js';
 import type { Housekeeping } from './background/housekeeping.js';
+import type { LedgerWatch } from './background/ledger-watch.js';
 import type { Watches } from './background/watches.js';
 import type { ApiConfig } from './config.js';
 import type { DataServices } from './data-services.js';
@@ -72,6 +73,7 @@ export interface Services extends DataServices {
   readonly traces: Traces | null;
   readonly sealer: AuditSealer;
   readonly watches: Watches;
+  readonly ledgerWatch: LedgerWatch;
   readonly program: Program;
   readonly passwords: Passwords;
   readonly signIn: SignIn;

@@ -96,6 +96,7 @@ function liveParts(base: EngineBase, ownership: Ownership, telemetry: Telemetry)
     progress: progress.partitions,
     segmentsMax: config.journalSizes.segmentsMax,
     feedAgeMs: () => feed.state.ageMs,
+    feedStaleMsMax: config.feedStaleMsMax,
     engines: () => ownership.engines(),
   });
   return { sample, live };

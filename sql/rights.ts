@@ -39,6 +39,7 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
   ledger_identity: { engine: read, api: read },
   images: { engine: none, api: ['select', 'insert', 'update(unused_since)', 'delete'] },
   image_files: { engine: none, api: ['select', 'insert'] },
+  books_state: { engine: none, api: ['select', 'update(checked_at, accounts, unchecked, unbalanced, first_account)'] },
   api_leases: { engine: none, api: writeAndDelete },
 
   // The ledger: the engine's shipper settles into it, the API reads it.

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Log } from '../../platform/log.js';
 import { seeRunbook } from '../../platform/runbook.js';
 import type { BooksCheck, CheckedAccount } from '../stores/books-check.js';
+import type { BooksStateStore } from '../stores/books-state.js';
 import { Rounds } from './rounds.js';
 
 /** A step of accounts with a thousand transactions each takes some 50 ms. */
@@ -23,6 +24,8 @@ const wrongMax = 1000;
 
 export interface BooksWatchParts {
   readonly check: Pick<BooksCheck, 'next'>;
+  /** For every API. */
+  readonly state: Pick<BooksStateStore, 'found' | 'walked'>;
   /** Takes or renews the lease. @returns whether this process has it */
   lease(holder: string): Promise<boolean>;
   readonly log: Pick<Log, 'error' | 'debug'>;
@@ -35,6 +38,11 @@ export class BooksWatch {
   readonly #wrong = new Map<number, string>();
   #after = 0;
   #step = stepMax;
+  /** Of the walk that is under way. */
+  #walked = 0;
+  #unchecked = 0;
+  /** What every API knows; null: not known here. */
+  #reported: string | null = null;
   // For the metrics.
   checked = 0;
   passes = 0;
@@ -64,25 +72,50 @@ export class BooksWatch {
       if (!(await this.#parts.lease(this.#holder))) {
         // What this process found is out of date: the other one finds it again.
         this.#wrong.clear();
-        this.#after = 0;
+        this.#begin();
+        this.#reported = null;
         return retryMs;
       }
       const accounts = await this.#parts.check.next(this.#after, this.#step);
       for (const account of accounts) this.#note(account);
       this.checked += accounts.length;
-      this.#after = accounts.at(-1)?.id ?? 0;
+      this.#walked += accounts.length;
+      await this.#report();
       this.#step = Math.min(stepMax, this.#step * 2);
-      if (accounts.length > 0) return Math.max(restMsMin, (performance.now() - startedMs) * restFactor);
+      const last = accounts.at(-1);
+      if (last !== undefined) {
+        this.#after = last.id;
+        return Math.max(restMsMin, (performance.now() - startedMs) * restFactor);
+      }
+      await this.#parts.state.walked(this.#walked, this.#unchecked);
+      this.#begin();
       this.passes++;
       return passRestMs;
     } catch (error) {
       this.failures++;
       this.#parts.log.debug({ error: (error as Error).message }, 'the books could not be checked');
       // One account may have more transactions than a statement can add up: after it the walk goes on.
-      if (this.#step === 1) this.#after++;
+      if (this.#step === 1) {
+        this.#after++;
+        this.#unchecked++;
+      }
       this.#step = Math.max(1, Math.floor(this.#step / 2));
       return retryMs;
     }
+  }
+
+  #begin(): void {
+    this.#after = 0;
+    this.#walked = 0;
+    this.#unchecked = 0;
+  }
+
+  async #report(): Promise<void> {
+    const [first = null] = this.#wrong.values();
+    const report = `${this.#wrong.size} ${first}`;
+    if (report === this.#reported) return;
+    await this.#parts.state.found(this.#wrong.size, first);
+    this.#reported = report;
   }
 
   #note({ id, publicId, balances }: CheckedAccount): void {

@@ -7,6 +7,7 @@ import t from 'tap';
 import { createTestCertificates } from '../../deploy/testing/certificates.js';
 import { createTestAccounts } from '../../deploy/testing/test-accounts.js';
 import { BooksCheck } from '../stores/books-check.js';
+import { BooksStateStore } from '../stores/books-state.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { settleTransactions, transactionsOf } from '../testing/settled-ledger.js';
 import { BooksWatch } from './books-watch.js';
@@ -24,7 +25,13 @@ t.test('accounts whose books differ from their postings are found, and forgotten
     where h.account_id = a.id`;
   let isOurs = true;
   const check = new BooksCheck(api.services.database);
-  const watch = new BooksWatch({ check, lease: async () => isOurs, log: quiet });
+  const state = new BooksStateStore(api.services.database);
+  const watch = new BooksWatch({ check, state, lease: async () => isOurs, log: quiet });
+  const shown = async () => {
+    await api.services.ledgerWatch.look();
+    return api.services.ledgerWatch.books!;
+  };
+  t.match(await shown(), { checkedAtMs: null, accounts: 0, unbalanced: 0 }, 'not checked yet');
   const pass = async () => {
     const before = watch.passes;
     while (watch.passes === before) t.ok((await watch.step()) >= 200, 'it rests between its steps');
@@ -35,9 +42,18 @@ t.test('accounts whose books differ from their postings are found, and forgotten
   await sql`update accounts set held = held + 5, available = available - 5 where id = 2`;
   await pass();
   t.same(watch.wrong, ['acct_2', 'acct_77']);
+  t.match(await shown(), { checkedAtMs: Number, accounts: 120, unbalanced: 2, firstUnbalanced: 'acct_2' });
+  const alerts = () => api.services.ledgerWatch.alerts([], 0, Date.now());
+  t.match(alerts(), [{ name: 'BooksDoNotBalance', severity: 'page', what: 'acct_2' }]);
   await sql`update accounts set funds = funds - 1, available = available - 1 where id = 77`;
   await pass();
   t.same(watch.wrong, ['acct_2']);
+  await sql`update accounts set held = held - 5, available = available + 5 where id = 2`;
+  await pass();
+  t.match(await shown(), { accounts: 120, unchecked: 0, unbalanced: 0, firstUnbalanced: null });
+  t.same(alerts(), []);
+  await sql`update accounts set held = held + 5, available = available - 5 where id = 2`;
+  await pass();
   isOurs = false;
   await watch.step();
   t.same(watch.wrong, [], 'another process knows better');
@@ -57,10 +73,16 @@ t.test('an account that no statement can add up is passed over', async (t) => {
       return [];
     },
   };
-  const watch = new BooksWatch({ check, lease: async () => true, log: quiet });
+  const walks: [number, number][] = [];
+  const state = {
+    found: async () => undefined,
+    walked: async (...walk: [number, number]) => void walks.push(walk),
+  };
+  const watch = new BooksWatch({ check, state, lease: async () => true, log: quiet });
   while (watch.passes === 0) await watch.step();
   t.match(asked.at(-1), [3, 1]);
   t.equal(watch.failures, asked.length - 1);
+  t.same(walks, [[0, 3]], 'and is said to be unchecked');
 });
 
 t.test('the end of the certificate at PUBLIC_URL is known, and a server without TLS has none', async (t) => {

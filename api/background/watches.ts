@@ -5,6 +5,7 @@ import { seeRunbook } from '../../platform/runbook.js';
 import type { ApiConfig } from '../config.js';
 import type { Health } from '../ops/health.js';
 import { BooksCheck } from '../stores/books-check.js';
+import { BooksStateStore } from '../stores/books-state.js';
 import { takeLease } from '../stores/leases.js';
 import type { Database } from '../stores/postgres.js';
 import { BooksWatch, booksLeaseMs } from './books-watch.js';
@@ -19,6 +20,7 @@ export class Watches {
   constructor(config: Pick<ApiConfig, 'postgres' | 'publicUrl'>, database: Database, log: Log) {
     this.books = new BooksWatch({
       check: new BooksCheck(database),
+      state: new BooksStateStore(database),
       lease: async (holder) => (await takeLease(database, 'books', holder, booksLeaseMs)) === null,
       log,
     });

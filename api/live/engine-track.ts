@@ -25,6 +25,7 @@ export class EngineTrack {
   #open = new Slice();
   #samples: DecisionSample[] = [];
   readonly #slices: Slice[] = [];
+  #recent = new Slice();
 
   constructor(known: KnownEngine, nowMs: number) {
     this.#known = known;
@@ -49,6 +50,7 @@ export class EngineTrack {
     slice.windowMs = windowMs;
     this.#slices.push(slice);
     if (this.#slices.length > ticksKept) this.#slices.shift();
+    this.#recent = sumOf(this.#slices);
     this.#open = new Slice();
     this.#samples = [];
     this.hasNews = false;
@@ -56,8 +58,12 @@ export class EngineTrack {
   }
 
   /** The last 10 s. */
-  get slices(): readonly Slice[] {
-    return this.#slices;
+  get recent(): Slice {
+    return this.#recent;
+  }
+
+  get id(): string {
+    return this.#known.id;
   }
 
   isUp(nowMs: number): boolean {
@@ -85,9 +91,10 @@ export class EngineTrack {
       epoch,
       partitions,
       decidedPerSecond: windowMs === 0 ? 0 : Math.round((decided * 1000) / windowMs),
-      p99Ms: sumOf(this.#slices).latency?.p99 ?? null,
+      p99Ms: this.#recent.latency?.p99 ?? null,
       journalUsedShare: this.#line?.journalUsedShare ?? null,
       feedAgeMs: Math.round(this.#line?.feedAgeMs ?? 0),
+      feedStaleMsMax: this.#line?.feedStaleMsMax ?? null,
       settleLagMs: Math.round(this.settleLagMs),
     };
   }

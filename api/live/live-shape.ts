@@ -17,9 +17,15 @@ export interface LiveTick {
   readonly latencyMs: LiveLatency | null;
   /** Means of the last 10 s. */
   readonly hopsMs: LiveHops | null;
+  /** Of the last 10 s: at most 3, the slowest first. */
+  readonly slowest: readonly LiveSlowHop[];
   readonly settleLagMs: number;
   readonly settleLagRecords: number;
   readonly engines: readonly LiveEngine[];
+  /** Null: not read yet. */
+  readonly books: LiveBooks | null;
+  /** What this API sees itself; Prometheus has more rules, and all of the processes. The most urgent first. */
+  readonly alerts: readonly LiveAlert[];
   /** At most 20 of the window, newest last: a sample when there were more. */
   readonly last: readonly LiveDecision[];
 }
@@ -37,6 +43,36 @@ export interface LiveHops {
   readonly send: number;
 }
 
+/** One hop at one engine. `decide` has the sync in it. */
+export interface LiveSlowHop {
+  readonly engine: string;
+  readonly hop: keyof LiveHops;
+  readonly p99Ms: number;
+}
+
+/** What the walk over the accounts finds, whichever API walks. */
+export interface LiveBooks {
+  /** When the last walk over all accounts ended; null: none has ended. */
+  readonly checkedAtMs: number | null;
+  /** How many accounts that walk held against their postings, and how many it could not. */
+  readonly accounts: number;
+  readonly unchecked: number;
+  /** Known to be wrong now. */
+  readonly unbalanced: number;
+  readonly firstUnbalanced: string | null;
+}
+
+export interface LiveAlert {
+  /** As the rule of Prometheus is called that watches the same. */
+  readonly name: string;
+  readonly severity: 'page' | 'ticket';
+  /** The section of docs/runbook.md. */
+  readonly runbook: string;
+  /** Which engine, server or account; '': the whole program. */
+  readonly what: string;
+  readonly sinceMs: number;
+}
+
 export interface LiveEngine {
   readonly id: string;
   /** False: the engine has sent nothing for 2 s. Its other figures are then the last that it sent. */
@@ -49,6 +85,8 @@ export interface LiveEngine {
   readonly p99Ms: number | null;
   readonly journalUsedShare: number | null;
   readonly feedAgeMs: number;
+  /** At this age the engine approves nothing more; null: not known. */
+  readonly feedStaleMsMax: number | null;
   readonly settleLagMs: number;
 }
 

@@ -57,6 +57,7 @@ t.test('what an engine decides is counted in the ticks, and shown', async (t) =>
   const { data } = await live.until();
   t.match(data.latencyMs, { p50: Number, p99: Number, p999: Number });
   t.match(data.hopsMs, { wait: Number, decide: Number, journal: Number, send: Number });
+  t.ok(data.slowest.length > 0 && data.slowest.every(({ p99Ms }) => p99Ms > 0));
   t.match(data.engines, [{ isUp: true, epoch: Number, partitions: [0], journalUsedShare: Number }]);
 });
 
@@ -162,6 +163,11 @@ t.test('three engines are merged, and one that was killed is shown as not up', a
   t.equal(decided, approved, 'also of those that another engine than the asked one decided');
   const owned = tick.data.engines.flatMap(({ partitions }) => partitions).sort();
   t.same(owned, [0, 1, 2, 3, 4, 5], 'each partition is shown at one engine');
+
+  const listed = await api.request('GET', '/api/engines', { headers });
+  t.match(listed, { status: 200, json: { data: [{ epoch: Number }, {}, {}], next: null } });
+  t.same(listed.json.data.flatMap((engine: { partitions: number[] }) => engine.partitions).sort(), owned);
+  t.match(tick.data.alerts, [], 'nothing is wrong');
 
   await third!.kill('SIGKILL');
   const down = await live.until((next) => next.engines.some(({ isUp }) => !isUp));

@@ -4,7 +4,7 @@ import { History } from './history.js';
 import { LiveEngines } from './live-engines.js';
 import type { LiveStream, StreamOwner } from './live-stream.js';
 import { LiveStreams } from './live-streams.js';
-import { LiveMerge } from './merge.js';
+import { LiveMerge, type Surroundings } from './merge.js';
 import { TickRing } from './tick-ring.js';
 
 /** Engines write together. A tick waits for the last of them, for half a line's time at most. */
@@ -15,10 +15,11 @@ const tickMsMin = 100;
 export interface LiveOptions {
   readonly engineUrl: string;
   readonly engineToken: string;
+  readonly surroundings: Surroundings;
 }
 
 export class Live {
-  readonly #merge = new LiveMerge(Date.now());
+  readonly #merge: LiveMerge;
   readonly #history = new History(Date.now());
   readonly #ring = new TickRing(Date.now());
   readonly streams = new LiveStreams({ ring: this.#ring, history: this.#history, nowMs: () => Date.now() });
@@ -27,7 +28,8 @@ export class Live {
   #tickedMs = 0;
   #isStopped = false;
 
-  constructor({ engineUrl, engineToken }: LiveOptions) {
+  constructor({ engineUrl, engineToken, surroundings }: LiveOptions) {
+    this.#merge = new LiveMerge(surroundings, Date.now());
     this.#engines = new LiveEngines({
       engineUrl,
       token: engineToken,

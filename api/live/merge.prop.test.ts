@@ -45,9 +45,16 @@ class Counting {
         journal: [this.total, this.total],
         send: [this.total, 0],
       },
+      hopTimes: {
+        wait: { boundsMs, counts: [...this.counts] },
+        decide: { boundsMs, counts: boundsMs.map(() => 0).concat(this.total) },
+        journal: { boundsMs, counts: boundsMs.map(() => 0).concat(0) },
+        send: { boundsMs, counts: [this.total, 0, 0, 0, 0, 0] },
+      },
       settleLagMs: this.total,
       settleLagRecords: 2,
       feedAgeMs: 1,
+      feedStaleMsMax: 30_000,
       journalUsedShare: 0.5,
       epoch: 7,
       partitions: [0],
@@ -65,12 +72,15 @@ const quarter = fc.record({
   isLost: fc.boolean(),
 });
 
+/** What is beside the engines is no part of these. */
+const nothing = { books: null, alerts: () => [] };
+
 const startMs = 1_700_000_000_000;
 
 t.test('ticks count what lies between the lines that came, once, and show no decision twice', async (t) => {
   fc.assert(
     fc.property(fc.array(fc.array(quarter, { minLength: 1, maxLength: 60 }), { minLength: 1, maxLength: 3 }), (all) => {
-      const merge = new LiveMerge(startMs);
+      const merge = new LiveMerge(nothing, startMs);
       const engines = all.map((quarters, index) => ({ quarters, engine: new Counting(`e${index}`) }));
       const before = engines.map(() => ({ atMs: Number.NEGATIVE_INFINITY, decided: 0, approved: 0, refused: 0 }));
       const expected = { decided: 0, approved: 0, refused: 0 };
@@ -124,8 +134,8 @@ t.test('several engines together have the latencies of one engine that decides e
     fc.property(took, (decisions) => {
       const one = new Counting('one');
       const several = [0, 1, 2].map((index) => new Counting(`e${index}`));
-      const alone = new LiveMerge(startMs);
-      const together = new LiveMerge(startMs);
+      const alone = new LiveMerge(nothing, startMs);
+      const together = new LiveMerge(nothing, startMs);
       alone.take(one.line(startMs), startMs);
       for (const engine of several) together.take(engine.line(startMs), startMs);
       for (const [engine, tookMs] of decisions) {
@@ -147,7 +157,7 @@ t.test('several engines together have the latencies of one engine that decides e
 });
 
 t.test('an engine that is silent is shown as not up, then forgotten once it is not listed', async (t) => {
-  const merge = new LiveMerge(startMs);
+  const merge = new LiveMerge(nothing, startMs);
   const engine = new Counting('e');
   merge.list([{ id: 'e', epoch: 3, partitions: [1] }], startMs);
   t.match(merge.tick(startMs + 1).tick.engines, [{ id: 'e', isUp: false, ageMs: 1, epoch: 3, partitions: [1] }]);
@@ -161,7 +171,7 @@ t.test('an engine that is silent is shown as not up, then forgotten once it is n
 });
 
 t.test('figures are of the last ten seconds', async (t) => {
-  const merge = new LiveMerge(startMs);
+  const merge = new LiveMerge(nothing, startMs);
   const engine = new Counting('e');
   let nowMs = startMs;
   const turn = () => {

@@ -1,20 +1,29 @@
 /** Lines of all engines in, ticks out. It has no clock of its own. */
 import { type EngineLine, samplesMax } from '../../platform/live/engine-line.js';
 import { EngineTrack, type KnownEngine } from './engine-track.js';
-import type { LiveTick } from './live-shape.js';
+import type { LiveAlert, LiveBooks, LiveEngine, LiveTick } from './live-shape.js';
 import { type Slice, sumOf } from './slice.js';
 
 /** An engine that is no longer listed and sends nothing is shown as not up for this long: an operator should see it. */
 const shownMs = 60_000;
 /** More than an installation has; what counts beyond it are engines that came and went within a minute. */
 const enginesMax = 64;
+const slowestMax = 3;
+
+/** What a tick shows of the program beside its engines. */
+export interface Surroundings {
+  readonly books: LiveBooks | null;
+  alerts(engines: readonly LiveEngine[], refusedShare: number, nowMs: number): readonly LiveAlert[];
+}
 
 export class LiveMerge {
+  readonly #surroundings: Surroundings;
   readonly #tracks = new Map<string, EngineTrack>();
   #listed: ReadonlySet<string> = new Set();
   #tickedMs: number;
 
-  constructor(nowMs: number) {
+  constructor(surroundings: Surroundings, nowMs: number) {
+    this.#surroundings = surroundings;
     this.#tickedMs = nowMs;
   }
 
@@ -51,9 +60,10 @@ export class LiveMerge {
     const turns = tracks.map((track) => track.turn(windowMs));
     const slice = sumOf(turns.map((turn) => turn.slice));
     slice.windowMs = windowMs;
-    const recent = sumOf(tracks.flatMap(({ slices }) => slices));
+    const recent = sumOf(tracks.map((track) => track.recent));
     const up = tracks.filter((track) => track.isUp(nowMs));
     const last = turns.flatMap((turn) => turn.last).sort((one, other) => one.atMs - other.atMs);
+    const engines = tracks.map((track) => track.view(nowMs));
     const tick: LiveTick = {
       atMs: Math.round(nowMs),
       windowMs,
@@ -65,7 +75,10 @@ export class LiveMerge {
       hopsMs: recent.hops,
       settleLagMs: Math.round(Math.max(0, ...up.map(({ settleLagMs }) => settleLagMs))),
       settleLagRecords: up.reduce((sum, { settleLagRecords }) => sum + settleLagRecords, 0),
-      engines: tracks.map((track) => track.view(nowMs)),
+      slowest: slowestOf(tracks),
+      engines,
+      books: this.#surroundings.books,
+      alerts: this.#surroundings.alerts(engines, refusedShareOf(recent), nowMs),
       last: last.slice(-samplesMax),
     };
     return { tick, slice };
@@ -77,4 +90,14 @@ export class LiveMerge {
       if (isGone || (this.#tracks.size > enginesMax && !track.isUp(nowMs))) this.#tracks.delete(id);
     }
   }
+}
+
+function slowestOf(tracks: readonly EngineTrack[]): LiveTick['slowest'] {
+  const all = tracks.flatMap(({ id, recent }) => recent.slowHops.map((slow) => ({ engine: id, ...slow })));
+  return all.sort((one, other) => other.p99Ms - one.p99Ms).slice(0, slowestMax);
+}
+
+/** Of all that came in. */
+function refusedShareOf({ decided, refused }: Slice): number {
+  return refused === 0 ? 0 : refused / (decided + refused);
 }

@@ -1,9 +1,8 @@
 /** What was decided in a stretch of time, by one engine or by several. */
-import type { EngineLine } from '../../platform/live/engine-line.js';
+import { type EngineLine, type HopName, hopNames } from '../../platform/live/engine-line.js';
 import { Histogram, round } from './histogram.js';
 import type { LiveHops, LiveLatency } from './live-shape.js';
 
-const hopNames = ['wait', 'decide', 'journal', 'send'] as const;
 const approvedReason = 'approved';
 
 export class Slice {
@@ -15,6 +14,7 @@ export class Slice {
   readonly byReason = new Map<string, number>();
   readonly #latency = new Histogram();
   readonly #hops = hopNames.map(() => ({ count: 0, sumMs: 0 }));
+  readonly #hopTimes = hopNames.map(() => new Histogram());
 
   /** What an engine has counted from one line to a later one. */
   addDifference(before: EngineLine, after: EngineLine): void {
@@ -31,6 +31,8 @@ export class Slice {
     for (const [index, name] of hopNames.entries()) {
       this.#hops[index]!.count += Math.max(0, after.hops[name][0] - before.hops[name][0]);
       this.#hops[index]!.sumMs += Math.max(0, after.hops[name][1] - before.hops[name][1]);
+      const [earlier, later] = [before.hopTimes?.[name], after.hopTimes?.[name]];
+      if (earlier !== undefined && later !== undefined) this.#hopTimes[index]!.addDifference(earlier, later);
     }
   }
 
@@ -44,6 +46,7 @@ export class Slice {
     for (const [index, { count, sumMs }] of other.#hops.entries()) {
       this.#hops[index]!.count += count;
       this.#hops[index]!.sumMs += sumMs;
+      this.#hopTimes[index]!.addAll(other.#hopTimes[index]!);
     }
   }
 
@@ -61,6 +64,14 @@ export class Slice {
       journal: round(journal!),
       send: round(send!),
     };
+  }
+
+  /** p99 of each hop that was counted, ms. */
+  get slowHops(): readonly { readonly hop: HopName; readonly p99Ms: number }[] {
+    return hopNames.flatMap((hop, index) => {
+      const latency = this.#hopTimes[index]!.latency();
+      return latency === null ? [] : [{ hop, p99Ms: latency.p99 }];
+    });
   }
 
   #count(reason: string, count: number): void {

@@ -11,6 +11,7 @@ import { companyRoutes } from './companies.js';
 import { customerObjectRoutes } from './customer-objects.js';
 import { customerRoutes } from './customers.js';
 import { decisionRoutes } from './decisions.js';
+import { engineRoutes } from './engines.js';
 import { fundingRoutes } from './fundings.js';
 import { holdReleaseRoutes } from './hold-release.js';
 import { imageRoutes } from './images.js';
@@ -40,6 +41,7 @@ export function allRoutes(services: Services): Route[] {
     ...operatorRoutes(services),
     ...pageSessionRoutes(services),
     ...liveRoutes(services),
+    ...engineRoutes(services),
     ...keyRoutes(services),
     ...auditRoutes(services),
     ...customerRoutes(services),

@@ -3,10 +3,10 @@
  * readers get the same bytes. A line is made from counts that the metrics have anyway.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type EngineLine, type HopCounts, lineMs } from '../../platform/live/engine-line.js';
+import { type EngineLine, type HopCounts, type LatencyCounts, lineMs } from '../../platform/live/engine-line.js';
 import type { Buckets } from '../../platform/metrics/buckets.js';
 import { reasonTable } from '../core/reasons.js';
-import type { PartitionProgress } from '../exchange/progress.js';
+import { type PartitionProgress, syncNsBounds } from '../exchange/progress.js';
 import type { EngineView } from '../ownership.js';
 import type { LiveSample } from './live-sample.js';
 import { sendProblem } from './ops-http.js';
@@ -29,6 +29,7 @@ export interface LiveOptions {
   readonly progress: readonly PartitionProgress[];
   readonly segmentsMax: number;
   feedAgeMs(): number;
+  readonly feedStaleMsMax: number;
   engines(): readonly EngineView[];
 }
 
@@ -99,7 +100,7 @@ export class Live {
       atMs: Math.round(nowMs),
       decided: byReason(decisions),
       refused: byReason(refusals),
-      latency: { boundsMs: total.bounds, counts: [...total.counts] },
+      latency: timesOf(total),
       hops: {
         wait: hopOf(wait),
         decide: hopOf(decide),
@@ -107,9 +108,11 @@ export class Live {
         journal: [sum(progress, ({ syncs }) => syncs), sum(progress, ({ syncNs }) => syncNs) / 1e6],
         send: hopOf(answer),
       },
+      hopTimes: { wait: timesOf(wait), decide: timesOf(decide), journal: syncTimes(progress), send: timesOf(answer) },
       settleLagMs: Math.max(0, ...lags),
       settleLagRecords: sum(own, ({ backlogRecords }) => backlogRecords),
       feedAgeMs: this.#options.feedAgeMs(),
+      feedStaleMsMax: this.#options.feedStaleMsMax,
       journalUsedShare: own.length === 0 ? null : Math.max(...own.map(({ segments }) => segments)) / segmentsMax,
       epoch: mine?.epoch ?? 0,
       partitions: mine?.partitions ?? [],
@@ -126,6 +129,20 @@ function byReason(counts: Float64Array): Record<string, number> {
 
 function hopOf({ counts, sum }: Buckets): HopCounts {
   return [counts.reduce((total, count) => total + count, 0), sum];
+}
+
+function timesOf({ bounds, counts }: Buckets): LatencyCounts {
+  return { boundsMs: bounds, counts: [...counts] };
+}
+
+const syncBoundsMs = syncNsBounds.map((bound) => bound / 1e6);
+
+function syncTimes(progress: readonly PartitionProgress[]): LatencyCounts {
+  const counts = new Float64Array(syncNsBounds.length + 1);
+  for (const partition of progress) {
+    for (const [at, count] of partition.syncBuckets().entries()) counts[at]! += count;
+  }
+  return { boundsMs: syncBoundsMs, counts: [...counts] };
 }
 
 function sum<T>(all: readonly T[], pick: (one: T) => number): number {

@@ -8,6 +8,9 @@ export const lineMs = 250;
 /** Most decisions of a line. */
 export const samplesMax = 20;
 
+export const hopNames = ['wait', 'decide', 'journal', 'send'] as const;
+export type HopName = (typeof hopNames)[number];
+
 export interface EngineLine {
   readonly id: string;
   /** Wall clock ms. */
@@ -17,10 +20,14 @@ export interface EngineLine {
   /** Answers without a decision (503), by reason. */
   readonly refused: Readonly<Record<string, number>>;
   readonly latency: LatencyCounts;
-  readonly hops: Readonly<Record<'wait' | 'decide' | 'journal' | 'send', HopCounts>>;
+  readonly hops: Readonly<Record<HopName, HopCounts>>;
+  /** How often a hop took how long; `decide` has the sync in it. Absent: an engine of an earlier version. */
+  readonly hopTimes?: Readonly<Record<HopName, LatencyCounts>>;
   readonly settleLagMs: number;
   readonly settleLagRecords: number;
   readonly feedAgeMs: number;
+  /** At this age of the feed the engine approves nothing more. Absent: an engine of an earlier version. */
+  readonly feedStaleMsMax?: number;
   /** 0 to 1, of the partition that has the least room. Null: the engine has no partition. */
   readonly journalUsedShare: number | null;
   readonly epoch: number;

@@ -8,6 +8,7 @@ export const routes: readonly Route[] = [
   { path: '/transactions/:id', title: 'found.transaction', load: () => import('./pages/transaction.js') },
   { path: '/cards/:id', title: 'search.kind.card', load: () => import('./pages/card.js') },
   { path: '/accounts/:id', title: 'search.kind.account', load: () => import('./pages/account.js') },
+  { path: '/engines', title: 'live.engines', keys: 'g e', nav: true, load: () => import('./pages/engines.js') },
   { path: '/customers', title: 'customers.title', keys: 'g c', nav: true, load: () => import('./pages/customers.js') },
   { path: '/customers/:id', title: 'customer.title', load: () => import('./pages/customer.js') },
   { path: '/fundings', title: 'funding.title', keys: 'g f', nav: true, load: () => import('./pages/fundings.js') },

@@ -26,7 +26,7 @@ t.test('decisions appear while they are made, and a key holds them', async (t) =
     await visit(t, browser, `${api.url}/console`, view, async (visited) => {
       const { page, evaluate, look } = visited;
       await signInToConsole(page);
-      await page.locator('.figures').waitFor();
+      await page.getByText(/^(Books balance|Bücher gehen auf)$/).waitFor();
       await evaluate(watchAges);
       for (let at = 0; at < 40; at++) {
         const amount = at % 4 === 3 ? 10_000_000 : 100;
@@ -37,6 +37,7 @@ t.test('decisions appear while they are made, and a key holds them', async (t) =
       await rowOf(visited, `live-${number}-39`).waitFor();
       const ages = await evaluate<number[]>('[...ages.values()].sort((a, b) => a - b)');
       t.comment(`decision to screen: median ${ages[ages.length >> 1]} ms, slowest ${ages.at(-1)} ms of ${ages.length}`);
+      t.match(await page.locator('.hops').last().textContent(), /(ms|µs)/, 'the slowest hops');
       await look(t, 'live');
 
       await page.keyboard.press('p');
@@ -69,6 +70,31 @@ async function secondTab(t: Test, { url, api }: TestApi, { page }: Visit): Promi
   await other.close();
 }
 
+t.test('the page of engines shows partitions and epochs, and says when it could not be read again', async (t) => {
+  const api = await startStack(t);
+  const browser = await openBrowser(t);
+  for (const view of views) {
+    await visit(t, browser, `${api.url}/console`, view, async ({ page, look, expectError }) => {
+      await signInToConsole(page);
+      await page.locator('.figures').waitFor();
+      await page.keyboard.press('g');
+      await page.keyboard.press('e');
+      await page.getByText(/^● (up|läuft)$/).waitFor();
+      t.match(await page.locator('.partitions').textContent(), /^0 /);
+      t.match(await page.locator('tbody td').nth(2).textContent(), /^[1-9]/, 'the epoch');
+      await look(t, 'engines');
+      expectError(/503/);
+      await page.route('**/api/engines', (route) =>
+        route.fulfill({ status: 503, json: { title: 'engine_unavailable' } }),
+      );
+      await page.getByText(/Not new since|Nicht mehr neu seit/).waitFor();
+      await look(t, 'engines-stale');
+      await page.unroute('**/api/engines');
+      await page.getByText(/Not new since|Nicht mehr neu seit/).waitFor({ state: 'detached' });
+    });
+  }
+});
+
 t.test('the console is live behind nginx', async (t) => {
   const api = await startStack(t, { env: { TRUSTED_PROXIES: '127.0.0.1' } });
   const at = new URL(api.url).host;
@@ -90,7 +116,18 @@ t.test('the console is live behind nginx', async (t) => {
   });
 });
 
-t.test('values turn grey when nothing comes, and say since when', async (t) => {
+const alerts = [
+  { name: 'JournalFilling', severity: 'page', runbook: 'full-journal', what: 'engine-1', sinceMs: 1_790_000_000_000 },
+  {
+    name: 'QuarantinedRecords',
+    severity: 'ticket',
+    runbook: 'quarantined-records',
+    what: '',
+    sinceMs: 1_790_000_000_000,
+  },
+] as const;
+
+t.test('values turn grey when nothing comes, and say since when; alerts come and go', async (t) => {
   const api = await startStack(t, { engine: false });
   const stub = await startLiveStub(t, api.url);
   const browser = await openBrowser(t);
@@ -106,8 +143,12 @@ t.test('values turn grey when nothing comes, and say since when', async (t) => {
       await page.locator('.stale').waitFor();
       await page.getByText(/Not new since|Nicht mehr neu seit/).waitFor();
       await look(t, 'live-stale');
-      stub.tick([]);
+      stub.tick([], alerts);
       await page.locator('.stale').waitFor({ state: 'detached' });
+      await page.locator('.alerts li').nth(1).waitFor();
+      await look(t, 'live-alerts');
+      stub.tick([]);
+      await page.locator('.alerts').waitFor({ state: 'detached' });
     });
   }
 });

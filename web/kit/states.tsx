@@ -54,6 +54,29 @@ export function Stale({ sinceMs }: { readonly sinceMs: number }) {
   );
 }
 
+/** Beside what was read before: it could not be read again, and how old it is. */
+export function NotReadAgain({
+  error,
+  readAtMs,
+  retry,
+}: {
+  readonly error: unknown;
+  readonly readAtMs: number | null;
+  readonly retry: () => void;
+}) {
+  if (error === null || readAtMs === null) return null;
+  return (
+    <p class="warn row" role="status">
+      <span>
+        ▲ {problemText(error)} {t('state.stale')} <Time atMs={readAtMs} />
+      </span>
+      <Button look="plain" onClick={retry}>
+        {t('state.retry')}
+      </Button>
+    </p>
+  );
+}
+
 /** What went wrong, for a person: our words for the problem's code, else those of the API. */
 export function problemText(error: unknown): string {
   if (!(error instanceof ApiError)) return t('problem.unknown');

@@ -5,12 +5,12 @@
 import { createServer, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Test } from 'tap';
-import type { LiveDecision, LiveHistory, LiveTick } from '../../api/live/live-shape.js';
+import type { LiveAlert, LiveDecision, LiveHistory, LiveTick } from '../../api/live/live-shape.js';
 
 export interface LiveStub {
   readonly url: string;
   /** Sends a tick with these decisions to every stream. */
-  tick(last: readonly LiveDecision[]): void;
+  tick(last: readonly LiveDecision[], alerts?: readonly LiveAlert[]): void;
 }
 
 const history: LiveHistory = {
@@ -50,13 +50,13 @@ export async function startLiveStub(t: Test, apiUrl: string): Promise<LiveStub> 
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    tick: (last) => {
-      for (const stream of streams) stream.write(`event: tick\ndata: ${JSON.stringify(tickOf(last))}\n\n`);
+    tick: (last, alerts = []) => {
+      for (const stream of streams) stream.write(`event: tick\ndata: ${JSON.stringify(tickOf(last, alerts))}\n\n`);
     },
   };
 }
 
-function tickOf(last: readonly LiveDecision[]): LiveTick {
+function tickOf(last: readonly LiveDecision[], alerts: readonly LiveAlert[]): LiveTick {
   const approved = last.filter((decision) => decision.approved).length;
   return {
     atMs: Date.now(),
@@ -67,6 +67,9 @@ function tickOf(last: readonly LiveDecision[]): LiveTick {
     byReason: Object.fromEntries(last.filter((one) => !one.approved).map(({ reason }) => [reason, 1])),
     latencyMs: { p50: 1, p99: 3, p999: 9 },
     hopsMs: { wait: 0.3, decide: 0.01, journal: 0.4, send: 0.1 },
+    slowest: [{ engine: 'e1', hop: 'journal', p99Ms: 4.1 }],
+    books: { checkedAtMs: 1_790_000_000_000, accounts: 1204, unchecked: 0, unbalanced: 0, firstUnbalanced: null },
+    alerts,
     settleLagMs: 400,
     settleLagRecords: 4,
     engines: last.map(({ merchant }, at) => ({
@@ -79,6 +82,7 @@ function tickOf(last: readonly LiveDecision[]): LiveTick {
       p99Ms: 3,
       journalUsedShare: 0.02,
       feedAgeMs: 100,
+      feedStaleMsMax: 30_000,
       settleLagMs: 400,
     })),
     last,

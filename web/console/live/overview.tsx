@@ -1,5 +1,7 @@
 /** The answer first: how much, how well, how fast, and how far behind. */
 import type { ComponentChildren } from 'preact';
+import type { LiveAlert, LiveBooks } from '../../../api/live/live-shape.js';
+import { Time } from '../../kit/data.js';
 import { countText, decimalText, durationText, shareText } from '../../kit/format.js';
 import { points, ticks } from '../../kit/live.js';
 import { reasonsMs, recentMs, shareApproved, sumOf } from '../../kit/live-window.js';
@@ -7,7 +9,7 @@ import { language, t, textOf } from '../../kit/messages.js';
 import { Spark } from './spark.js';
 
 interface FigureProps {
-  readonly value: string;
+  readonly value: ComponentChildren;
   readonly what: string;
   readonly children?: ComponentChildren;
 }
@@ -52,7 +54,58 @@ export function Overview() {
       <Figure value={durationText(tick?.settleLagMs ?? 0, language.value)} what={t('live.settled')}>
         <Spark values={settleLagMs} />
       </Figure>
+      <AlertCount alerts={tick?.alerts ?? []} />
+      <Books books={tick?.books ?? null} />
     </dl>
+  );
+}
+
+function AlertCount({ alerts }: { readonly alerts: readonly LiveAlert[] }) {
+  const worst = alerts.some(({ severity }) => severity === 'page') ? 'decline' : 'warn';
+  return (
+    <Figure
+      value={
+        alerts.length === 0 ? (
+          countText(0, language.value)
+        ) : (
+          <span class={worst}>{`${worst === 'warn' ? '▲' : '✗'} ${countText(alerts.length, language.value)}`}</span>
+        )
+      }
+      what={t('alerts.count')}
+    />
+  );
+}
+
+/** Whether each account's books are what its postings come to, by the walk of the program itself. */
+function Books({ books }: { readonly books: LiveBooks | null }) {
+  const checkedAtMs = books?.checkedAtMs ?? null;
+  const count = (number: number) => countText(number, language.value);
+  return (
+    <Figure
+      value={
+        books !== null && books.unbalanced > 0 ? (
+          <span class="decline">{`✗ ${count(books.unbalanced)}`}</span>
+        ) : checkedAtMs === null ? (
+          '–'
+        ) : (
+          <span class="approve">✓</span>
+        )
+      }
+      what={t(
+        books !== null && books.unbalanced > 0
+          ? 'books.wrong'
+          : checkedAtMs === null
+            ? 'books.unknown'
+            : 'books.balance',
+      )}
+    >
+      {books !== null && checkedAtMs !== null && (
+        <span class="soft checked">
+          {t('books.checked', { accounts: count(books.accounts) })} <Time atMs={checkedAtMs} />
+          {books.unchecked > 0 && ` ${t('books.unchecked', { accounts: count(books.unchecked) })}`}
+        </span>
+      )}
+    </Figure>
   );
 }
 
@@ -97,6 +150,23 @@ export function Hops() {
       {names.map((name) => (
         <span key={name}>
           {t(`live.hop.${name}`)} <b>{hops === null ? '–' : durationText(hops[name], language.value)}</b>
+        </span>
+      ))}
+    </p>
+  );
+}
+
+/** Which hop at which engine takes longest: where to look first. */
+export function Slowest() {
+  const slowest = ticks.value.at(-1)?.slowest ?? [];
+  return (
+    <p class="row hops">
+      <span class="soft">{t('live.slowest', { span: seconds(recentMs) })}</span>
+      {slowest.length === 0 && '–'}
+      {slowest.map(({ engine, hop, p99Ms }) => (
+        <span key={`${engine} ${hop}`}>
+          {t(hop === 'decide' ? 'live.hop.decideAndSync' : `live.hop.${hop}`)}{' '}
+          <b>{durationText(p99Ms, language.value)}</b> <code class="soft">{engine}</code>
         </span>
       ))}
     </p>

@@ -4,9 +4,10 @@ import { useEffect, useState } from 'preact/hooks';
 import { arrivedAtMs, isStale, ticks } from '../../kit/live.js';
 import { t } from '../../kit/messages.js';
 import { Loading, Stale } from '../../kit/states.js';
+import { Alerts } from '../live/alerts.js';
 import { Decisions } from '../live/decisions.js';
 import { Engines } from '../live/engines.js';
-import { Hops, Overview, Reasons } from '../live/overview.js';
+import { Hops, Overview, Reasons, Slowest } from '../live/overview.js';
 
 export default function Live() {
   const isLate = ticks.value.length > 0 && isStale();
@@ -19,11 +20,13 @@ export default function Live() {
       ) : (
         <div class={`stack ${isLate ? 'stale' : ''}`}>
           <Overview />
+          <Alerts />
           <div class="live-middle">
             <section class="panel" aria-labelledby="latency-title">
               <h2 id="latency-title">{t('live.latency')}</h2>
               <Chart />
               <Hops />
+              <Slowest />
             </section>
             <Reasons />
           </div>
