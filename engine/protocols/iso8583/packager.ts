@@ -91,6 +91,11 @@ export class Packager {
     }
   }
 
+  /** True where messages of the link may have the field. */
+  has(field: number): boolean {
+    return this.wire[field] !== Wire.absent && this.wire[field] !== undefined;
+  }
+
   #override(field: number, version: number, settings: PackagerSettings, override: FieldSettings): void {
     const usual = (version === 1987 ? fields1987 : fields1993).get(field);
     const format = override.format ?? usual;

@@ -11,6 +11,9 @@ import type { FieldError } from '../../../platform/problems/field-error.js';
 /** Description per dotted path, '' for the body: completes "must be …". */
 export type Descriptions = Readonly<Record<string, string>>;
 
+/** One fault, for callers with words of their own. */
+export type SchemaFault = ErrorObject;
+
 export type Check = (value: unknown) => FieldError | null;
 
 /** Fields at fault beside the first one. More are no help, and an answer has an end. */
