@@ -53,6 +53,7 @@ export interface Stack {
   readonly engineDatabaseUrl: string;
   readonly engine: EngineServer;
   readonly echo: Control;
+  readonly durableEcho: Control;
   readonly credentials: { readonly user: string; readonly password: string };
   /** What engines and APIs know each other by. */
   readonly secrets: Readonly<Record<'ENGINE_TOKEN' | 'PAN_KEY' | 'FEED_KEY', string>>;
@@ -89,9 +90,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       count: options.accountCount,
       balanceMinor: options.balanceMinor,
     });
-    options.log('starting the echo and the engine');
+    options.log('starting the two echoes and the engine');
     const echo = await startControl('echo', dataDir);
     ends.add(() => echo.stop());
+    const durableEcho = await startControl('durable-echo', dataDir);
+    ends.add(() => durableEcho.stop());
     // The API and the engine know each other by these.
     const secrets = {
       ENGINE_TOKEN: randomBytes(16).toString('hex'),
@@ -121,6 +124,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         return engine;
       },
       echo,
+      durableEcho,
       credentials,
       secrets,
       async restartEngine({ env, kill, between } = {}) {
@@ -168,13 +172,13 @@ async function startDatabase(
   }
 }
 
-export async function startControl(name: 'echo' | 'bare-fastify', dataDir: string): Promise<Control> {
+export async function startControl(name: 'echo' | 'durable-echo' | 'bare-fastify', dataDir: string): Promise<Control> {
   const port = await findFreePort();
   const server = await startServerProcess({
     name,
     module: new URL(`./${name}.js`, import.meta.url),
     args: ['--tethered'],
-    env: { CONTROL_PORT: String(port) },
+    env: { CONTROL_PORT: String(port), CONTROL_FILE: join(dataDir, `${name}.bytes`) },
     logFile: join(dataDir, `${name}.log`),
     isReady: async (logged) => logged.includes('listening'),
   });

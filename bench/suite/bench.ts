@@ -13,7 +13,7 @@ import type { Stack } from '../stack.js';
 import { alone } from './alone.js';
 import { type Goal, isClean, type Sample, type ScenarioOutcome, type Series } from './figures.js';
 import { sampleOf } from './sample.js';
-import { untilSettled } from './settled.js';
+import { untilSettled, withSettlingHeld } from './settled.js';
 
 /** How large everything is. */
 export interface Scale {
@@ -216,28 +216,56 @@ export function echoContender(bench: Bench, name: string, plan: () => LoadPlan):
   return { name, control: true, needsEngine: false, run };
 }
 
+/** The echo that syncs each message before it answers, with the engine frozen meanwhile. */
+export function durableEchoContender(bench: Bench, name: string, plan: () => LoadPlan): Contender {
+  const run = async () => sampleOf(await measure(bench, bench.stack.durableEcho, plan()));
+  return { name, control: true, needsEngine: false, run };
+}
+
 /**
- * At a fixed rate: the echo, and the engine with real authorizations. Each round of the engine begins with nothing to
- * settle but what it decides itself: how long a backlog takes, and what it costs, other scenarios ask.
+ * At a fixed rate: both echoes, and the engine with real authorizations while it settles and while settling is held
+ * back. Each round of the engine begins with nothing to settle but what it decides itself: how long a backlog takes,
+ * and what it costs, other scenarios ask.
  */
 export function paced(bench: Bench, perSecond: number, connectionCount: number): Contender[] {
   const pace = rate(bench, perSecond);
-  const engine = engineContender(bench, 'engine', () => ({
+  const echoed = () => ({ pace, connectionCount, traffic: plainTraffic(bench, { answers: 'echo' }) });
+  const engine = engineContender(bench, pacedNames.engine, () => ({
     pace,
     connectionCount,
     traffic: realTraffic(bench, 'authorizations'),
   }));
+  const settled = async () => {
+    if (bench.scale.name === 'full') await untilSettled(bench.stack, bench.log);
+  };
   return [
-    echoContender(bench, 'echo', () => ({ pace, connectionCount, traffic: plainTraffic(bench, { answers: 'echo' }) })),
+    echoContender(bench, pacedNames.echo, echoed),
+    durableEchoContender(bench, pacedNames.durableEcho, echoed),
     {
       ...engine,
       async run() {
-        if (bench.scale.name === 'full') await untilSettled(bench.stack, bench.log);
+        await settled();
         return engine.run();
+      },
+    },
+    {
+      ...engine,
+      name: pacedNames.engineHeldBack,
+      async run() {
+        await settled();
+        return withSettlingHeld(bench.stack, engine.run);
       },
     },
   ];
 }
+
+/** The series of `paced`. */
+export const pacedNames = {
+  echo: 'echo',
+  durableEcho: 'durable echo',
+  engine: 'engine',
+  engineHeldBack: 'engine, settling held back',
+} as const;
 
 /** Round after round, all contenders in turn, so that a drifting machine hurts all alike. */
 export async function alternate(

@@ -1,6 +1,6 @@
 /** Waits until Postgres has what was decided, and until the engine has what was changed. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type postgres from 'postgres';
+import postgres from 'postgres';
 import { until } from '../../engine/testing/engine-process.js';
 import { scrapeMetrics } from '../metrics.js';
 import type { Stack } from '../stack.js';
@@ -29,6 +29,22 @@ export async function untilSettled(
       return false;
     }
     await delay(settleLookMs);
+  }
+}
+
+/**
+ * Does the work while the engine's settling waits: its statements need the positions that this locks, and try again.
+ * What is decided meanwhile stays in the journal.
+ */
+export async function withSettlingHeld<T>({ databaseUrl }: Stack, work: () => Promise<T>): Promise<T> {
+  const sql = postgres(databaseUrl, { max: 1, connect_timeout: 10, onnotice: () => undefined });
+  try {
+    return (await sql.begin(async (locked) => {
+      await locked`select from journal_positions for update`;
+      return work();
+    })) as T;
+  } finally {
+    await sql.end({ timeout: 5 });
   }
 }
 

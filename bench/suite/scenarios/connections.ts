@@ -1,5 +1,6 @@
 /** Ten thousand open connections, each used in turn: what an idle connection costs and what it does to the tail. */
-import { alternate, goal, paced, type Scenario, warmUp } from '../bench.js';
+import { alternate, goal, paced, pacedNames, type Scenario, warmUp } from '../bench.js';
+import { samplesOf } from '../figures.js';
 
 export const connections: Scenario = {
   name: 'connections-10k',
@@ -11,7 +12,7 @@ export const connections: Scenario = {
     await bench.engineWith();
     if (bench.scale.name === 'full') await warmUp(bench);
     const series = await alternate(bench, paced(bench, 5000, 10_000));
-    const { samples } = series[1]!;
+    const samples = samplesOf(series, pacedNames.engine);
     const isMet = ({ p99Ms = 1e9, residentMiB = 1e9 }) => p99Ms < 5 && residentMiB * 2 ** 20 < 400e6;
     return {
       settings: { connections: 10_000, arrivals: 'Poisson', traffic: 'authorizations, skewed cards and shops' },

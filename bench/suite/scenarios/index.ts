@@ -1,5 +1,6 @@
 /** All scenarios, in the order in which they run: those that fill the database come late. */
 import type { Scenario } from '../bench.js';
+import { afterBurst } from './after-burst.js';
 import { api } from './api.js';
 import { ceiling } from './ceiling.js';
 import { cluster } from './cluster.js';
@@ -24,6 +25,7 @@ export const scenarios: readonly Scenario[] = [
   ceiling,
   peers,
   ...rates,
+  afterBurst,
   connections,
   hotAccount,
   lifeCycle,

@@ -43,6 +43,8 @@ const p99FactorMax = 2;
 /** "Flat": more than readings differ, less than any queue that grows. */
 const memoryFactorMax = 1.1;
 
+const acceptedShareMin = 0.6;
+
 function goalsOf([calm, twice, tenfold]: readonly Series[]): Goal[] {
   const overloaded = [twice!, tenfold!];
   const first = tenfold!.samples[0]!.figures.residentMiB ?? Number.NaN;
@@ -56,6 +58,11 @@ function goalsOf([calm, twice, tenfold]: readonly Series[]): Goal[] {
         ({ p99Ms = 1e9 }, round) => p99Ms <= p99FactorMax * (calm!.samples[round]!.figures.p99Ms ?? 0),
       ),
     ]),
+    goal(
+      `10 times: at least ${Math.round(acceptedShareMin * 100)} % of what is accepted without overload`,
+      tenfold!.samples,
+      ({ perSecond = 0 }, round) => perSecond >= acceptedShareMin * (calm!.samples[round]!.figures.perSecond ?? 1e9),
+    ),
     goal(
       `10 times: resident memory at most ${memoryFactorMax} times that of the first round`,
       tenfold!.samples,
