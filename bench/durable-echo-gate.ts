@@ -1,4 +1,4 @@
-/** The memory that the durable echo's front and its syncer share: one batch of bytes, and a word that says its length. */
+/** The memory that the durable echo's front and its syncer share: a batch of bytes, and a word with its length. */
 
 /** More than 10,000 connections can send at once. */
 export const slotBytes = 4 * 1024 * 1024;

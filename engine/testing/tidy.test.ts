@@ -45,7 +45,7 @@ const mayImport: readonly (readonly [folder: string, allowed: readonly string[]]
 
 /** Each outside package enters through exactly these files, so that replacing one is one file's work. */
 const importersOf: Readonly<Record<string, readonly string[]>> = {
-  'uWebSockets.js': ['engine/transports/http/uws.ts', 'bench/echo.ts', 'bench/peers/front.ts'],
+  'uWebSockets.js': ['engine/transports/http/uws.ts', 'bench/durable-echo.ts', 'bench/echo.ts', 'bench/peers/front.ts'],
   piscina: ['engine/ledger/pool.ts'],
   'prom-client': ['platform/metrics/metrics.ts'],
   pino: ['platform/log.ts'],
