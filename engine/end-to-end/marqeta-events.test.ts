@@ -6,7 +6,7 @@ import { type MarqetaMessage, marqetaMessage, marqetaSample, sampleText } from '
 import { NumberText } from '../protocols/testing/mutate.js';
 import type { Reply } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';
-import { engineBooks, metric, opsGet, untilSettled } from '../testing/engine-process.js';
+import { engineBooks, metric, opsGet, until, untilSettled } from '../testing/engine-process.js';
 import { runs } from '../testing/runs.js';
 import { marqetaHeaders, marqetaSecret } from '../testing/signing.js';
 
@@ -226,6 +226,13 @@ t.test('what the network did not take is released, and what this engine declined
   );
   const spent = await spentOf(card);
   t.same([spent.amounts.at(-1), spent.counts.at(-1)], [700, 1], 'and is no purchase');
+  await report(t, followOf(card, 200, single, 'refund'));
+  await until('the refund is settled with the purchase that this engine posted', async () => {
+    const [row] = await main.sql`
+      select from transactions where id = ${single.jit} and posted_amount = 500 and refunded_amount = 200`;
+    return row !== undefined;
+  });
+  await report(t, messageOf(card, 200, { type: clearing, state: 'COMPLETION' }));
   const declined = await ask(card, 20_000);
   t.equal(declined.status, 402);
   await report(t, authorizationOf(card, 20_000, declined, { state: 'DECLINED', log: { code: '402' } }));

@@ -108,6 +108,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   '@opentelemetry/exporter-trace-otlp-proto': ['platform/tracing/exporter.ts'],
   '@opentelemetry/resources': ['platform/tracing/exporter.ts'],
   '@opentelemetry/sdk-trace-base': ['platform/tracing/exporter.ts'],
+  yaml: ['bench/simulate/yaml-fields.ts'],
   ajv: ['engine/protocols/reading/schema.ts', 'api/http/validation.ts'],
   '@node-rs/argon2': ['api/auth/passwords.ts', 'deploy/demo.ts'],
 };

@@ -330,13 +330,10 @@ class MessageFacts {
     const jit = this.#order.jit_funding;
     const amount = this.#askedAmount();
     if (amount === 0) return;
-    if (!this.#isSingle()) {
-      this.#add({ id: token, type: 'advice', answers: 'authorization', original: jit?.token ?? undefined, amount });
-      return;
-    }
-    // Posted already where this engine approved it.
-    if (this.#isOurs()) return;
+    // Also gives the life its second name, by which a refund finds a purchase that this engine posted.
     this.#add({ id: token, type: 'advice', answers: 'authorization', original: jit?.token ?? undefined, amount });
+    // Posted already where this engine approved it.
+    if (!this.#isSingle() || this.#isOurs()) return;
     const posting = { type: 'clearing', answers: 'authorization', original: token, amount, final: true } as const;
     this.#add({ id: `${token}:posted`, ...posting });
   }

@@ -1,0 +1,28 @@
+/** The networks by their protocols. */
+import type { ProtocolName } from '../story.js';
+import { LithicNetwork } from './lithic.js';
+import { MarqetaNetwork } from './marqeta.js';
+import { NativeNetwork } from './native.js';
+import type { Network } from './network.js';
+import type { Credentials, Port } from './port.js';
+import { StripeNetwork } from './stripe.js';
+
+/** @returns the network; a text: why it cannot be played with these credentials */
+export function networkOf(protocol: ProtocolName, port: Port, credentials: Credentials): Network | string {
+  switch (protocol) {
+    case 'native':
+      return new NativeNetwork(port, credentials);
+    case 'marqeta':
+      return new MarqetaNetwork(port, credentials);
+    case 'lithic':
+      if (credentials.lithicSecret === null) return missing('LITHIC_SECRET');
+      return new LithicNetwork(port, credentials);
+    case 'stripe':
+      if (credentials.stripeSecret === null) return missing('STRIPE_SECRET');
+      return new StripeNetwork(port, credentials);
+  }
+}
+
+function missing(variable: string): string {
+  return `set ${variable} to the engine's value, or DATA_DIR to the folder of make run, which keeps it`;
+}

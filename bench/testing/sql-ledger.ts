@@ -1,0 +1,58 @@
+/** The simulator's ledger over the database of a test: accounts by SQL, books by the ops port, transactions by SQL. */
+import type postgres from 'postgres';
+import { type EnginePlace, engineBooks } from '../../engine/testing/engine-process.js';
+import type { Ledger, OpenedAccount } from '../simulate/ledger.js';
+import { type CardPlan, transactionStatuses } from '../simulate/story.js';
+
+let accountCount = 0;
+
+/** @param place any engine of the database */
+export function sqlLedger(sql: postgres.Sql, place: Pick<EnginePlace, 'opsPort'>): Ledger {
+  return {
+    open: (fundsMinor, cards) => openAccount(sql, fundsMinor, cards),
+    books: ({ id }) => engineBooks(place, id),
+    transaction: async (_account, id) => {
+      const [row] = await sql<{ held: number; posted: number; refunded: number; status: number }[]>`
+        select held_amount::integer as held, posted_amount::integer as posted, refunded_amount::integer as refunded,
+          status from transactions where id = ${id}`;
+      return row === undefined ? null : { ...row, status: transactionStatuses[row.status - 1]! };
+    },
+  };
+}
+
+/** A person with an account, its money and its cards: before any engine knows of them. */
+async function openAccount(
+  sql: postgres.Sql,
+  fundsMinor: number,
+  cards: Readonly<Record<string, CardPlan>>,
+): Promise<OpenedAccount> {
+  const number = `sim${String(++accountCount).padStart(5, '0')}`;
+  const account = `acct_${number}`;
+  await sql`
+    with person as (
+      insert into users (public_id, email, name, kind, kyc_status)
+      values (${`usr_${number}`}, ${`${number}@example.test`}, 'Simulated', 'personal', 'verified')
+      returning id
+    ), account as (
+      insert into accounts (public_id, kind, user_id, owner_key, currency, funds, available)
+      select ${account}, 'personal', id, id * 2, 'USD', ${fundsMinor}::bigint, ${fundsMinor}::bigint from person
+      returning id, funds
+    )
+    insert into ledger_adjustments (public_id, account_id, funds_delta, available_delta, external_delta, reason)
+    select ${`adj_${number}`}, id, funds, funds, -funds, 'opening balance' from account`;
+  const tokens: Record<string, string> = {};
+  for (const [name, { status, limits }] of Object.entries(cards)) {
+    const token = `card_${number}_${name}`;
+    tokens[name] = token;
+    await sql`
+      with card as (
+        insert into cards (public_id, token, account_id, user_id, name, status, expires)
+        select ${token}, ${token}, id, user_id, ${name}, ${status}, date '2099-12-31'
+        from accounts where public_id = ${account}
+        returning id
+      )
+      insert into limits (level, entity_id, limits)
+      select 0, id, ${sql.json((limits ?? {}) as postgres.JSONValue)} from card where ${limits !== null}`;
+  }
+  return { id: account, currency: 'USD', cards: tokens };
+}
