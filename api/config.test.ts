@@ -80,5 +80,8 @@ t.test('several signing keys are read newest first, and a short one among them s
 t.test('customers fund themselves only where the environment permits it', async (t) => {
   t.equal(readApiConfig(complete).selfFunding, false);
   t.equal(readApiConfig({ ...complete, SELF_FUNDING: 'true' }).selfFunding, true);
+  t.same(readApiConfig(complete).cardProtocols, ['native']);
+  t.same(readApiConfig({ ...complete, CARD_PROTOCOLS: 'lithic,stripe' }).cardProtocols, ['lithic', 'stripe']);
+  t.throws(() => readApiConfig({ ...complete, CARD_PROTOCOLS: 'lithic,visa' }), /CARD_PROTOCOLS has a name/);
   t.throws(() => readApiConfig({ ...complete, SELF_FUNDING: 'yes' }), /^SELF_FUNDING/);
 });

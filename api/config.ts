@@ -1,5 +1,6 @@
 /** The environment of the account API, read once into a frozen, typed configuration. */
 
+import { type CardProtocol, cardProtocols } from '../engine/core/vocabulary.js';
 import { cardLifetimeS, userLifetimeS } from '../platform/cache/keys.js';
 import { ConfigError, logLevels, Variables } from '../platform/config/variables.js';
 import { panKeysOf } from '../platform/masking/hidden-ids.js';
@@ -63,6 +64,8 @@ export interface ApiConfig {
   readonly tenantBounds: TenantBounds;
   readonly cardCaps: CardCaps;
   readonly usersPerCompanyMax: number;
+  /** By which protocols questions of the cards come: limits may ask only for what all of them carry. */
+  readonly cardProtocols: readonly CardProtocol[];
   /** When everything waits this long for its turn, new requests are refused: better few answers in time than none. */
   readonly eventLoopDelayMs: number;
 }
@@ -172,6 +175,7 @@ export function readApiConfig(
     traces: readTraceSettings(variables),
     bodyBytesMax: variables.integer('BODY_BYTES_MAX', { min: 1024, max: 1_048_576, fallback: 65_536 }),
     eventLoopDelayMs: variables.integer('EVENT_LOOP_DELAY_MS', { ...milliseconds, fallback: 500 }),
+    cardProtocols: readCardProtocols(variables),
     ...readBounds(variables),
   });
 }
@@ -189,6 +193,15 @@ export function readStoresConfig(
     mongodb: mongodb.uri === '' ? null : mongodb,
     logLevel: readLogLevel(variables),
   };
+}
+
+function readCardProtocols(variables: Variables): readonly CardProtocol[] {
+  const names = variables.list('CARD_PROTOCOLS');
+  const isKnown = (name: string): name is CardProtocol => (cardProtocols as readonly string[]).includes(name);
+  if (!names.every(isKnown)) {
+    throw new ConfigError(`CARD_PROTOCOLS has a name that is none of ${cardProtocols.join(', ')}`);
+  }
+  return Object.freeze(names.length === 0 ? ['native'] : names);
 }
 
 function readConsoleHost(variables: Variables, apiPort: number): ConsoleAddress | null {

@@ -39,7 +39,7 @@ const cardFilters = {
 };
 const cursor = new Cursor('cards', 'timestamp', 'text');
 
-export function cardRoutes({ cards, owners }: Services) {
+export function cardRoutes({ cards, owners, config }: Services) {
   return [
     route({
       method: 'GET',
@@ -86,7 +86,7 @@ export function cardRoutes({ cards, owners }: Services) {
           name: checkName('name', body.name),
           type: body.type ?? 'virtual',
           expires: expiryFrom(new Date()),
-          limits: checkLimits(body.limits ?? {}, 'limits'),
+          limits: checkLimits(body.limits ?? {}, config.cardProtocols, 'limits'),
           metadata: checkMetadata(body.metadata ?? {}),
         });
         if (outcome.outcome !== 'added') throw notAdded(outcome);

@@ -60,7 +60,7 @@ export function limitEffectRoutes(services: Services) {
       description: `Looks at the open holds among the newest ${holdsLookedAt} settled transactions.`,
       schemas: { params: IdParams, body: LimitsBody, responses: { 200: LimitsEffect } },
       handler: async (request) => {
-        const limits = checkLimits(request.body as Limits);
+        const limits = checkLimits(request.body as Limits, services.config.cardProtocols);
         const keeper = await keeperOn(services.owners, request, level);
         const number = await numberOf(services, keeper, level, request.params.id);
         const holds = await services.holds.open(keeper, level, number);

@@ -4,6 +4,14 @@ import { windowNames } from '../../engine/core/limit-names.js';
 import { limitsBytesMax } from '../../engine/core/limits.js';
 import { amountMinorMax, idLengthMax } from '../../engine/core/request.js';
 import type { Limits } from '../../engine/core/rules.js';
+import {
+  type CardProtocol,
+  carriedBy,
+  type Datum,
+  verificationModes,
+  verificationNames,
+  walletNames,
+} from '../../engine/core/vocabulary.js';
 import { countryOf } from '../../engine/protocols/reading/countries.js';
 import { maskCardData } from '../../platform/masking/redact.js';
 import { invalid } from '../http/problem.js';
@@ -25,6 +33,12 @@ const Window = Type.Object(
 export const Channel = oneOf(
   channelNames.filter((name) => name !== ''),
   { title: 'Channel' },
+);
+
+const Mode = oneOf(verificationModes, { title: 'VerificationMode' });
+const WalletName = oneOf(
+  walletNames.filter((name) => name !== ''),
+  { title: 'Wallet' },
 );
 
 function allowOrBlock<T extends TSchema>(item: T, description: string) {
@@ -49,6 +63,24 @@ export const LimitsBody = closed(
     merchants: allowOrBlock(Type.String({ minLength: 1, maxLength: idLengthMax, pattern: printable }), 'merchant ids'),
     countries: allowOrBlock(Type.String({ pattern: '^[A-Z]{2}$' }), 'ISO 3166 alpha-2'),
     channels: allowOrBlock(Channel, 'how the card was read'),
+    verification: Type.Optional(
+      Type.Object(
+        { avs: Type.Optional(Mode), cvv: Type.Optional(Mode), threeDS: Type.Optional(Mode) },
+        {
+          additionalProperties: false,
+          minProperties: 1,
+          title: 'Verification',
+          description: 'require: only a match passes; block: a mismatch is declined; allow: nothing is asked',
+        },
+      ),
+    ),
+    wallets: allowOrBlock(WalletName, 'the wallet that holds the card; a purchase without one is on no list'),
+    recurring: Type.Optional(
+      oneOf(['allow', 'block'] as const, {
+        title: 'RecurringLimit',
+        description: 'block declines recurring purchases',
+      }),
+    ),
   },
   {
     title: 'Limits',
@@ -72,12 +104,18 @@ export const UsedWindows = closed(
 
 /**
  * Checks what a schema cannot say. Throws 400 with the field's path.
+ * @param protocols by which the questions come: what one of them does not carry, no limit may ask for
  * @param prefix path of the limits within the body, '' when they are the body
  */
-export function checkLimits(limits: Limits, prefix = ''): Limits {
+export function checkLimits(limits: Limits, protocols: readonly CardProtocol[], prefix = ''): Limits {
   const bytes = Buffer.byteLength(JSON.stringify(limits));
   if (bytes > limitsBytesMax) throw invalid(prefix, `has ${bytes} bytes, and may have ${limitsBytesMax}`);
   const at = (path: string): string => (prefix === '' ? path : `${prefix}.${path}`);
+  for (const [path, datum] of needsOf(limits)) {
+    const without = protocols.filter((protocol) => !carriedBy[protocol].includes(datum));
+    if (without.length === 0) continue;
+    throw invalid(at(path), `needs what questions by ${without.join(' and ')} do not carry, so it would judge nothing`);
+  }
   for (const kind of ['allow', 'block'] as const) {
     for (const [index, code] of (limits.countries?.[kind] ?? []).entries()) {
       if (countryOf(Buffer.from(code), 0, 2) !== packLetters(code)) {
@@ -89,6 +127,16 @@ export function checkLimits(limits: Limits, prefix = ''): Limits {
     }
   }
   return limits;
+}
+
+/** What limits need of a question, by the path of the limit. One that asks nothing needs nothing. */
+function needsOf({ verification, wallets, recurring }: Limits): [path: string, datum: Datum][] {
+  const checks = verificationNames.filter((name) => (verification?.[name] ?? 'allow') !== 'allow');
+  return [
+    ...checks.map((name): [string, Datum] => [`verification.${name}`, name]),
+    ...(wallets === undefined ? [] : [['wallets', 'wallets'] as [string, Datum]]),
+    ...(recurring === 'block' ? [['recurring', 'recurring'] as [string, Datum]] : []),
+  ];
 }
 
 export { windowNames };

@@ -68,7 +68,7 @@ function cardLimitRoutes(services: Services) {
       schemas: { params: IdParams, body: LimitsBody, responses: { 200: ReplacedLimits, 202: ReplacedLimits } },
       handler: async (request, reply) => {
         const { actor, params } = request;
-        const limits = checkLimits(request.body as Limits);
+        const limits = checkLimits(request.body as Limits, services.config.cardProtocols);
         const version = versionExpected(request);
         const outcome = await cards.change(await keeperOn(owners, request, 'card'), params.id, { limits }, version);
         if (outcome.outcome !== 'changed' && outcome.outcome !== 'unchanged') throw changeRefused(outcome);
@@ -122,7 +122,7 @@ function entityLimitRoutes(services: Services, topic: LimitedTopic) {
       schemas: { params: IdParams, body: LimitsBody, responses: { 200: ReplacedLimits, 202: ReplacedLimits } },
       handler: async (request, reply) => {
         const { params } = request;
-        const limits = checkLimits(request.body as Limits);
+        const limits = checkLimits(request.body as Limits, services.config.cardProtocols);
         const keeper = await keeperOn(owners, request, topic);
         if (topic === 'user') await checkRank(services, keeper, params.id);
         const outcome = await store.replace(keeper, topic, params.id, limits, versionExpected(request));

@@ -39,6 +39,14 @@ export const reasonWords: Readonly<Record<string, ReasonWords>> = {
   },
   country_blocked: { when: 'a limit lists the country', wayOut: 'change the list' },
   channel_blocked: { when: 'a limit lists the channel', wayOut: 'change the list' },
+  verification_failed: {
+    when:
+      'a limit asks for a result that the question does not have, see [vocabulary](protocols/vocabulary.md#limits); ' +
+      '`detail` names it, such as `card.verification.cvv`',
+    wayOut: 'the purchase once more with the right data, or change the limit',
+  },
+  wallet_blocked: { when: 'a limit lists the wallet', wayOut: 'change the list' },
+  recurring_blocked: { when: 'the purchase recurs, and a limit blocks that', wayOut: 'change the limit' },
   limit_exceeded: {
     when:
       'a single-use card is used again, or an amount or a count is beyond a limit of card, user or account; `detail` ' +

@@ -322,6 +322,12 @@ export const variableGroups: readonly VariableGroup[] = [
           'The program has partial approval enabled at Marqeta. Set it only then: a smaller amount turns an ' +
           'approval into a decline otherwise.',
       },
+      CARD_PROTOCOLS: {
+        does:
+          'By which protocols questions about the cards come: native, marqeta, lithic, stripe, separated by commas. ' +
+          'A limit that asks for what one of them does not carry is refused when it is set ' +
+          '([vocabulary](protocols/vocabulary.md#limits)).',
+      },
       SELF_FUNDING: {
         tools: '`make run` sets true for its demo',
         does: 'Customers move their own money in and out. Refused unless the database has demo data.',

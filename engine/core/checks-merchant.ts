@@ -7,7 +7,8 @@ import type { Context } from './decision-context.js';
 import { type Level, Level as Levels } from './limit-names.js';
 import { Reason } from './reasons.js';
 import { textOf } from './request.js';
-import { type ListRule, listDeclines, type Rules } from './rules.js';
+import { type ListRule, listDeclines, type Rules, recurringBit } from './rules.js';
+import { Wallet } from './vocabulary.js';
 
 export function mccBlocked(context: Context): boolean {
   const { mcc } = context.request;
@@ -51,10 +52,16 @@ export function channelBlocked(context: Context): boolean {
   return anyListDeclines(context, channelRule, channel, channel === Channel.absent);
 }
 
+export function walletBlocked(context: Context): boolean {
+  const { wallet } = context.request;
+  return anyListDeclines(context, walletRule, wallet, wallet === Wallet.absent);
+}
+
 const mccRule = (rules: Rules) => rules.mcc;
 const merchantRule = (rules: Rules) => rules.merchants;
 const countryRule = (rules: Rules) => rules.countries;
 const channelRule = (rules: Rules) => rules.channels;
+const walletRule = (rules: Rules) => rules.wallets;
 
 function anyListDeclines<V>(
   context: Context,
@@ -75,14 +82,16 @@ function anyListDeclines<V>(
 /** Whose list it was that declined for this reason, for the trace; null: none. */
 export function decliningLevel(context: Context, reason: Reason): Level | null {
   const { request, cardRules, userRules, accountRules } = context;
-  const { mcc, country, channel } = request;
+  const { mcc, country, channel, wallet } = request;
   const merchantId = textOf(request.source, request.merchantId);
   const declines = (rules: Rules | null): boolean => {
     if (rules === null) return false;
     if (reason === Reason.mccBlocked) return listDeclines(rules.mcc, mcc, mcc < 0);
     if (reason === Reason.merchantBlocked) return listDeclines(rules.merchants, merchantId, merchantId === '');
     if (reason === Reason.countryBlocked) return listDeclines(rules.countries, country, country === 0);
-    return reason === Reason.channelBlocked && listDeclines(rules.channels, channel, channel === Channel.absent);
+    if (reason === Reason.channelBlocked) return listDeclines(rules.channels, channel, channel === Channel.absent);
+    if (reason === Reason.walletBlocked) return listDeclines(rules.wallets, wallet, wallet === Wallet.absent);
+    return reason === Reason.recurringBlocked && (rules.signalBits & recurringBit) !== 0;
   };
   if (declines(cardRules)) return Levels.card;
   if (declines(userRules)) return Levels.user;

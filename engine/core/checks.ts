@@ -7,7 +7,8 @@ import { transactionAbsent } from './books.js';
 import { CardType } from './card-types.js';
 import { amountInvalid } from './checks-amount.js';
 import { perAuthorizationExceeded, windowExceeded } from './checks-limits.js';
-import { channelBlocked, countryBlocked, mccBlocked, merchantBlocked } from './checks-merchant.js';
+import { channelBlocked, countryBlocked, mccBlocked, merchantBlocked, walletBlocked } from './checks-merchant.js';
+import { recurringBlocked, verificationFailed } from './checks-signals.js';
 import { MessageType, TransactionStatus } from './codes.js';
 import type { Context } from './decision-context.js';
 import { Level as Levels, windowCount, windowDetail } from './limit-names.js';
@@ -73,6 +74,9 @@ export const checks: readonly Check[] = [
   { reason: Reason.merchantBlocked, types: merchants, declines: merchantBlocked },
   { reason: Reason.countryBlocked, types: merchants, declines: countryBlocked },
   { reason: Reason.channelBlocked, types: merchants, declines: channelBlocked },
+  { reason: Reason.verificationFailed, types: merchants, declines: verificationFailed },
+  { reason: Reason.walletBlocked, types: merchants, declines: walletBlocked },
+  { reason: Reason.recurringBlocked, types: merchants, declines: recurringBlocked },
   { reason: Reason.limitExceeded, types: bits(T.authorization, T.verification), declines: alreadyUsed },
   { reason: Reason.limitExceeded, types: spending, declines: perAuthorizationExceeded },
   { reason: Reason.limitExceeded, types: spending, declines: windowExceeded },

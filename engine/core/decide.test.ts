@@ -766,6 +766,36 @@ q1 balance_inquiry C                        -> approved 00 0 9997/3/0
 i1 incremental C 1 original=c1              -> approved 00 1 9996/4/0       # says nothing new
 i2 incremental C 1 original=c1 channel=chip -> channel_blocked 57 0 9996/4/0
 
+= verification: require takes a match only, block declines a mismatch only, allow asks nothing
+account A funds=10000
+card R of A U avs.is=require cvv.is=require threeDS.is=require
+card B of A U avs.is=block cvv.is=block threeDS.is=block
+card N of A U avs.is=allow
+r1 authorization R 1 avs=match cvv=match threeDS=match -> approved 00 1 9999/1/0
+r2 authorization R 1 avs=partial cvv=match threeDS=match -> verification_failed(card.verification.avs) 63 0 9999/1/0
+r3 authorization R 1 avs=match cvv=mismatch threeDS=match -> verification_failed(card.verification.cvv) 63 0 9999/1/0
+r4 authorization R 1 avs=match cvv=match threeDS=partial -> verification_failed(card.verification.threeDS) 63 0 9999/1/0
+r5 authorization R 1                        -> verification_failed(card.verification.avs) 63 0 9999/1/0
+r6 incremental R 1 original=r1              -> approved 00 1 9998/2/0       # says nothing new
+r7 incremental R 1 original=r1 cvv=mismatch -> verification_failed(card.verification.cvv) 63 0 9998/2/0
+r8 verification R avs=match cvv=mismatch threeDS=match -> verification_failed(card.verification.cvv) 63 0 9998/2/0
+b1 authorization B 1                        -> approved 00 1 9997/3/0
+b2 authorization B 1 avs=partial cvv=not_checked threeDS=match -> approved 00 1 9996/4/0
+b3 authorization B 1 threeDS=mismatch       -> verification_failed(card.verification.threeDS) 63 0 9996/4/0
+n1 authorization N 1 avs=mismatch           -> approved 00 1 9995/5/0
+
+= wallets are listed as channels are, and a purchase recurs where it says so
+account A funds=10000
+card A of A U wallets.allow=apple_pay,other
+card B of A U wallets.block=google_pay recurring=block
+a1 authorization A 1 wallet=apple_pay       -> approved 00 1 9999/1/0
+a2 authorization A 1 wallet=google_pay      -> wallet_blocked 57 0 9999/1/0
+a3 authorization A 1                        -> wallet_blocked 57 0 9999/1/0
+b1 authorization B 1 wallet=google_pay      -> wallet_blocked 57 0 9999/1/0
+b2 authorization B 1 recurring=no           -> approved 00 1 9998/2/0
+b3 authorization B 1 recurring=yes          -> recurring_blocked 57 0 9998/2/0
+b4 authorization B 1                        -> approved 00 1 9997/3/0
+
 = a purchase must pass the lists of the card, of the user and of the account
 account A funds=10000 mcc.block=1
 user U mcc.block=2
@@ -888,6 +918,13 @@ const faults: readonly Fault[] = [
   { reason: Reason.countryBlocked, cause: (s) => limit(s, { countries: { allow: ['DE'] } }) },
   { reason: Reason.channelBlocked, cause: (s) => limit(s, { channels: { block: ['chip'] } }) },
   {
+    reason: Reason.verificationFailed,
+    detail: 'card.verification.cvv',
+    cause: (s) => limit(s, { verification: { cvv: 'require' } }),
+  },
+  { reason: Reason.walletBlocked, cause: (s) => limit(s, { wallets: { allow: ['apple_pay'] } }) },
+  { reason: Reason.recurringBlocked, cause: (s) => limit(s, { recurring: 'block' }) },
+  {
     reason: Reason.limitExceeded,
     detail: 'card.lifetime.count',
     // In the place of a card that has made its purchase.
@@ -922,6 +959,7 @@ function decideWith(...active: readonly Fault[]): { reason: string; detail: stri
       merchantId: 'm-1',
       country: 'US',
       channel: channelNames[1],
+      recurring: true,
     },
   };
   for (const fault of active) fault.cause(scenario);

@@ -99,6 +99,9 @@ function declinesBy({ reason, numbers: n }: ExplainedCheck, message: Message): b
       if ('isUsed' in n) return n['isUsed'] === true && n['rejoins'] !== true;
       if ('total' in n) return Number(n['before']) + Number(n['amount']) > Number(n['limit']);
       return Number(n['added']) > 0 && Number(n['used']) + Number(n['added']) > Number(n['limit']);
+    case 'verification_failed':
+      if (n['result'] === null && message.type === 'incremental') return false;
+      return n['mode'] === 'require' ? n['result'] !== 'match' : n['result'] === 'mismatch';
     default:
       return n['declinedBy'] !== null;
   }
@@ -143,6 +146,10 @@ function compareNumbers(world: World, { reason, detail, passed, numbers: n }: Ex
   else if (reason === 'amount_invalid') equal('most', amountMinorMax);
   else if (reason === 'original_not_found' && request.type === MessageType.reversal) {
     check(n['status'] === '' || n['status'] === status, 'the status of the original');
+  } else if (reason === 'recurring_blocked') {
+    for (const of of levelNames) equal(of, limitsOf(of)?.recurring === 'block' ? 'block' : null);
+  } else if (reason === 'verification_failed') {
+    equal('mode', limitsOf(level)!.verification![what as 'avs']);
   } else if (reason.endsWith('_blocked')) compareLists(reason, n, limitsOf);
   else if (reason === 'limit_exceeded' && window === 'perAuthorization') {
     equal('limit', limitsOf(level)!.perAuthorization);
@@ -173,7 +180,13 @@ function compareNumbers(world: World, { reason, detail, passed, numbers: n }: Ex
 }
 
 function compareLists(reason: string, n: CheckNumbers, limitsOf: (level: string) => Limits | null): void {
-  const name = { mcc: 'mcc', merchant: 'merchants', country: 'countries', channel: 'channels' } as const;
+  const name = {
+    mcc: 'mcc',
+    merchant: 'merchants',
+    country: 'countries',
+    channel: 'channels',
+    wallet: 'wallets',
+  } as const;
   const list = name[reason.replace('_blocked', '') as keyof typeof name];
   let declinedBy: string | null = null;
   const value = n['value'] as string | null;

@@ -8,6 +8,7 @@
 import { CardType, cardTypeNames } from './card-types.js';
 import { checks } from './checks.js';
 import { AmountFault, availableMinorMin } from './checks-amount.js';
+import { resultOf, verificationDeclines } from './checks-signals.js';
 import { channelNames, isLedgerCommand, MessageType, TransactionStatus, unpackLetters } from './codes.js';
 import {
   detailName,
@@ -15,6 +16,7 @@ import {
   levelNames,
   levels,
   perAuthorizationDetail,
+  verificationDetail,
   windowCount,
   windowDetail,
 } from './limit-names.js';
@@ -22,8 +24,18 @@ import { Outcome } from './outcome.js';
 import { Reason, reasonEntry } from './reasons.js';
 import { RecordOffset, readRecordOutcome, readRecordRequest, readRecordTrace } from './record.js';
 import { amountMinorMax, fundsMinorMax, Request, textOf, windowMinorMax } from './request.js';
-import { Lists, listAllows, listBitsEach, listBlocks } from './rules.js';
-import { checksLimits, checksLists } from './trace.js';
+import {
+  Lists,
+  listAllows,
+  listBitsEach,
+  listBlocks,
+  recurringBit,
+  signalLevelShift,
+  verificationBitsEach,
+  verificationRequires,
+  walletsShift,
+} from './rules.js';
+import { checksLimits, checksLists, isOfList } from './trace.js';
 import {
   levelOfLock,
   listLevelShift,
@@ -31,8 +43,10 @@ import {
   TraceFollow,
   TraceReader,
   traceFormat,
+  traceFormatOldest,
   windowsShift,
 } from './trace-format.js';
+import { checkResultNames, Recurring, verificationNames, walletNames } from './vocabulary.js';
 import { dayMs, dayOfCivil, monthOf, nextPeriodDay, zoneNamed } from './window.js';
 
 const T = MessageType;
@@ -155,6 +169,7 @@ interface Seen {
   readonly day: number;
   readonly expiresDay: number;
   readonly listBits: number;
+  readonly signalBits: number;
   readonly declinedBy: number;
   readonly amountFault: AmountFault;
   readonly amountTotal: number;
@@ -175,16 +190,20 @@ const noLevel = -1;
 function readTrace(reader: TraceReader, request: Request, outcome: Outcome, recordedAtMs: number): Seen {
   reader.half();
   const format = reader.byte();
-  if (format !== traceFormat) throw new RangeError(`a trace has format ${format}, this release reads ${traceFormat}`);
+  if (format < traceFormatOldest || format > traceFormat) {
+    const known = `${traceFormatOldest} to ${traceFormat}`;
+    throw new RangeError(`a trace has format ${format}, this release reads formats ${known}`);
+  }
   const states = reader.byte();
   const currency = reader.half();
   const follow = reader.byte();
   const flags = reader.byte();
   const expiresDay = reader.signed();
   const listBits = checksLists(request.type) ? reader.integer() : 0;
+  const knowsSignals = format > traceFormatOldest;
+  const signalBits = knowsSignals && checksLists(request.type) ? reader.integer() : 0;
   const { reason } = outcome;
-  const isList = reason >= Reason.mccBlocked && reason <= Reason.channelBlocked;
-  const declinedBy = isList ? reader.byte() : noLevel;
+  const declinedBy = isOfList(reason) ? reader.byte() : noLevel;
   const isAmount = reason === Reason.amountInvalid;
   const amountFault = (isAmount ? reader.byte() : 0) as AmountFault;
   const amountTotal = isAmount ? reader.double() : 0;
@@ -211,6 +230,7 @@ function readTrace(reader: TraceReader, request: Request, outcome: Outcome, reco
     day,
     expiresDay,
     listBits,
+    signalBits,
     declinedBy,
     amountFault,
     amountTotal,
@@ -256,6 +276,10 @@ function evaluate(request: Request, outcome: Outcome, seen: Seen, cardVersion: n
   const all: Evaluated[] = [cardFound];
   for (const [index, { reason, types }] of checks.entries()) {
     if ((types & (1 << request.type)) === 0) continue;
+    if (reason === Reason.verificationFailed) {
+      all.push(...verificationsOf(request, seen));
+      continue;
+    }
     // The table has three checks of limits: of a single-use card, of one authorization, of the windows.
     if (reason !== Reason.limitExceeded) all.push(evaluateOne(reason, request, seen, cardVersion));
     else if (checks[index - 1]?.reason !== Reason.limitExceeded) all.push(...singleUse(seen));
@@ -307,6 +331,10 @@ function evaluateOne(reason: Reason, request: Request, seen: Seen, version: numb
       return listOf(reason, Lists.countries, unpackLetters(request.country) || null, seen);
     case Reason.channelBlocked:
       return listOf(reason, Lists.channels, channelNames[request.channel] || null, seen);
+    case Reason.walletBlocked:
+      return walletOf(walletNames[request.wallet] || null, seen);
+    case Reason.recurringBlocked:
+      return recurringOf(request, seen);
     default:
       return fundsOf(request, seen);
   }
@@ -355,10 +383,17 @@ const listKinds = { 0: null, [listAllows]: 'allow', [listBlocks]: 'block' } as c
 
 /** `entry`: what the value matched, of an allow list that let it pass, or of the block list that did not. */
 function listOf(reason: Reason, list: number, value: string | null, seen: Seen): Evaluated {
-  const kinds = levels.map((level) => {
-    const bits = seen.listBits >> (level * listLevelShift + list * listBitsEach);
-    return listKinds[(bits & 0b11) as keyof typeof listKinds];
-  });
+  const bits = levels.map((level) => seen.listBits >> (level * listLevelShift + list * listBitsEach));
+  return listWith(reason, bits, value, seen);
+}
+
+function walletOf(value: string | null, seen: Seen): Evaluated {
+  const bits = levels.map((level) => seen.signalBits >> (level * signalLevelShift + walletsShift));
+  return listWith(Reason.walletBlocked, bits, value, seen);
+}
+
+function listWith(reason: Reason, bits: readonly number[], value: string | null, seen: Seen): Evaluated {
+  const kinds = bits.map((of) => listKinds[(of & 0b11) as keyof typeof listKinds]);
   const numbers: Record<string, string | null> = { value };
   for (const level of levels) numbers[levelNames[level]] = kinds[level]!;
   const declines = seen.reason === reason;
@@ -372,6 +407,45 @@ function listOf(reason: Reason, list: number, value: string | null, seen: Seen):
       ...numbers,
       entry: matched ? value : null,
       declinedBy: declines ? (declinedBy === null ? 'lock' : levelNames[declinedBy]!) : null,
+    },
+  };
+}
+
+/** One check for each result of which a level asks something. */
+function verificationsOf(request: Request, { signalBits }: Seen): Evaluated[] {
+  return levels.flatMap((level) =>
+    verificationNames.flatMap((_, index) => {
+      const mode = (signalBits >> (level * signalLevelShift + verificationBitsEach * index)) & 0b11;
+      if (mode === 0) return [];
+      const result = resultOf(request, index);
+      return [
+        {
+          reason: Reason.verificationFailed,
+          detail: verificationDetail(level, index),
+          declines: verificationDeclines(mode, result, request.type),
+          numbers: { result: checkResultNames[result] || null, mode: modeNameOf(mode) },
+        },
+      ];
+    }),
+  );
+}
+
+function modeNameOf(mode: number): string {
+  return mode === verificationRequires ? 'require' : 'block';
+}
+
+function recurringOf({ recurring }: Request, { reason, signalBits, declinedBy }: Seen): Evaluated {
+  const declines = reason === Reason.recurringBlocked;
+  const value = recurring === Recurring.absent ? null : recurring === Recurring.yes;
+  const blocks = (level: Level): string | null =>
+    ((signalBits >> (level * signalLevelShift)) & recurringBit) === 0 ? null : 'block';
+  return {
+    reason: Reason.recurringBlocked,
+    declines,
+    numbers: {
+      value,
+      ...Object.fromEntries(levels.map((level) => [levelNames[level], blocks(level)])),
+      declinedBy: declines ? levelNames[declinedBy]! : null,
     },
   };
 }

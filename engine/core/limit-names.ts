@@ -3,6 +3,7 @@
  * `user.perAuthorization` … One byte in the journal; 0 means none. Append only.
  */
 import { InvariantError } from './invariant.js';
+import { verificationNames } from './vocabulary.js';
 
 /**
  * Whose limit: journaled and stored in `limits.level`, and but for users in `spend_windows.level` (storedLevel).
@@ -24,6 +25,8 @@ const detailsPerLevel = 1 + 2 * windowCount;
 export const detailNone = 0;
 /** A clearing without an original posted anyway. */
 export const detailForcePost = 1 + 3 * detailsPerLevel;
+/** The largest number that a detail has. */
+export const detailLast = detailForcePost + 3 * verificationNames.length;
 
 const detailNames: string[] = [''];
 for (const level of levelNames) {
@@ -31,6 +34,7 @@ for (const level of levelNames) {
   for (const window of windowNames) detailNames.push(`${level}.${window}.amount`, `${level}.${window}.count`);
 }
 detailNames.push('force_post');
+for (const level of levelNames) for (const name of verificationNames) detailNames.push(`${level}.verification.${name}`);
 
 /** Detail number of the per-authorization limit of `level`. */
 export function perAuthorizationDetail(level: Level): number {
@@ -40,6 +44,11 @@ export function perAuthorizationDetail(level: Level): number {
 /** Detail number of a window limit. `windowIndex` is the position in windowNames. */
 export function windowDetail(level: Level, windowIndex: number, what: 'amount' | 'count'): number {
   return 1 + level * detailsPerLevel + 1 + 2 * windowIndex + (what === 'count' ? 1 : 0);
+}
+
+/** Detail number of what `level` asks of a check. `index` is the position in verificationNames. */
+export function verificationDetail(level: Level, index: number): number {
+  return detailForcePost + 1 + level * verificationNames.length + index;
 }
 
 /** True for a detail that counts authorizations (DE39 65, Marqeta TRANSACTION_COUNT_LIMIT_EXCEEDED). */

@@ -3,15 +3,27 @@
  */
 import { windowNames } from './limit-names.js';
 import type { AllowOrBlock, Limits, WindowLimit } from './rules.js';
+import { verificationModes, verificationNames } from './vocabulary.js';
 
 /** Longest list that is taken over; the account API takes far shorter ones. */
 const membersMax = 10_000;
-const listNames = ['mcc', 'merchants', 'countries', 'channels'] as const;
+const listNames = ['mcc', 'merchants', 'countries', 'channels', 'wallets'] as const;
 
 export function isLimits(value: unknown): value is Limits | null {
   if (value === null) return true;
   if (!isObject<Limits>(value) || !isOptionalCount(value.perAuthorization)) return false;
+  if (!isVerification(value.verification) || !isOneOf(['allow', 'block'], value.recurring)) return false;
   return windowNames.every((name) => isWindow(value[name])) && listNames.every((name) => isList(value[name]));
+}
+
+function isVerification(value: Limits['verification']): boolean {
+  if (value === undefined) return true;
+  if (!isObject<NonNullable<Limits['verification']>>(value)) return false;
+  return verificationNames.every((name) => isOneOf(verificationModes, value[name]));
+}
+
+function isOneOf(names: readonly string[], value: unknown): boolean {
+  return value === undefined || names.includes(value as string);
 }
 
 function isWindow(value: WindowLimit | undefined): boolean {

@@ -28,6 +28,9 @@ export const Reason = {
   amountInvalid: 16,
   duplicateConflict: 17,
   overloaded: 18,
+  verificationFailed: 19,
+  walletBlocked: 20,
+  recurringBlocked: 21,
 } as const;
 export type ReasonName = keyof typeof Reason;
 export type Reason = (typeof Reason)[ReasonName];
@@ -79,6 +82,9 @@ export const reasonTable: readonly ReasonEntry[] = [
     responseCode: '94',
   },
   { number: Reason.overloaded, name: 'overloaded', responseCode: '91' },
+  { number: Reason.verificationFailed, name: 'verification_failed', responseCode: '63' },
+  { number: Reason.walletBlocked, name: 'wallet_blocked', responseCode: '57' },
+  { number: Reason.recurringBlocked, name: 'recurring_blocked', responseCode: '57' },
 ];
 
 // The table is indexed by number: a gap or a swapped row would answer with the wrong reason.

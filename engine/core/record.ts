@@ -17,6 +17,7 @@
  *  160 u16 lengths: id, card, original, merchant id, merchant name, at, root id; 174 u16 currency of the request
  *  176 the texts in that order, UTF-8 (the root id is empty when it equals the id; a ledger command's account is in
  *      the card's place); before the root id, where the flag traced says so: the trace (trace-format.ts)
+ *  then, where the flag signals says so: four bytes of signals (vocabulary.ts)
  *  then, where the flag spendsAsOther says so: f64 number that keys the card's spend windows
  */
 import { type Channel, isLedgerCommand, MessageType, type Protocol, type TransactionStatus } from './codes.js';
@@ -26,13 +27,14 @@ import type { Reason } from './reasons.js';
 import type { Request, TextSlice } from './request.js';
 import { userSpendNumber } from './spend-key.js';
 import { traceBytesMax } from './trace-format.js';
+import { readSignals, signalsBytes, writeSignals } from './vocabulary.js';
 
 export const recordFixedBytes = 176;
 /**
- * 176 fixed bytes, four texts of 64 and one of 128 code points at 4 bytes, a time of 40, trace, root id and spend
- * number. A u16 length holds that.
+ * 176 fixed bytes, four texts of 64 and one of 128 code points at 4 bytes, a time of 40, trace, root id, signals and
+ * spend number. A u16 length holds that.
  */
-export const recordBytesMax = recordFixedBytes + 5 * 64 * 4 + 128 * 4 + 64 + traceBytesMax + 8;
+export const recordBytesMax = recordFixedBytes + 5 * 64 * 4 + 128 * 4 + 64 + traceBytesMax + signalsBytes + 8;
 
 export const RecordFlag = {
   approved: 1,
@@ -45,6 +47,8 @@ export const RecordFlag = {
   tombstone: 32,
   /** Authorized and posted by one message. */
   capture: 64,
+  /** The signals of the message stand behind the root id. Records of older releases have none. */
+  signals: 128,
   /** Outcome.usesCard. */
   usesCard: 0x2000,
   /** The card spends in the windows of a card that it replaced: the last 8 bytes say whose. */
@@ -154,6 +158,7 @@ export function writeRecord(
       (outcome.opensTransaction ? RecordFlag.opensTransaction : 0) |
       (outcome.tombstone ? RecordFlag.tombstone : 0) |
       (outcome.usesCard ? RecordFlag.usesCard : 0) |
+      (request.hasSignals ? RecordFlag.signals : 0) |
       (spendsAsOther ? RecordFlag.spendsAsOther : 0) |
       (trace === null ? 0 : RecordFlag.traced) |
       (request.askedType << askedTypeShift),
@@ -199,6 +204,10 @@ export function writeRecord(
   position = writeText(target, view, position, offset + O.atLength, request.source, request.at);
   if (trace !== null) position = trace.write(target, view, position);
   position = writeText(target, view, position, offset + O.rootLength, rootSource, rootId);
+  if (request.hasSignals) {
+    writeSignals(view, position, request);
+    position += signalsBytes;
+  }
   if (spendsAsOther) {
     view.setFloat64(position, owner.cardSpend, true);
     position += spendNumberBytes;
@@ -242,6 +251,11 @@ export function readRecordRequest(source: Uint8Array, view: DataView, offset: nu
   request.final = (flags & RecordFlag.final) !== 0;
   request.capture = (flags & RecordFlag.capture) !== 0;
   request.extraHash = view.getUint32(offset + O.extraHash, true);
+  request.hasSignals = (flags & RecordFlag.signals) !== 0;
+  if (request.hasSignals) {
+    const end = offset + view.getUint16(offset + O.length, true);
+    readSignals(view, end - tailBytes(view, offset), request);
+  }
   let position = offset + recordFixedBytes;
   position = readText(view, position, offset + O.idLength, request.id);
   position = readText(view, position, offset + O.cardLength, request.card);
@@ -306,12 +320,17 @@ export function readRecordRoot(view: DataView, offset: number, slice: TextSlice)
 
 /** How much stands behind the texts. */
 function tailBytes(view: DataView, offset: number): number {
-  return (view.getUint16(offset + O.flags, true) & RecordFlag.spendsAsOther) === 0 ? 0 : spendNumberBytes;
+  const flags = view.getUint16(offset + O.flags, true);
+  return (
+    ((flags & RecordFlag.signals) === 0 ? 0 : signalsBytes) +
+    ((flags & RecordFlag.spendsAsOther) === 0 ? 0 : spendNumberBytes)
+  );
 }
 
 /** The number under which the record's card spends; 0: there is no card. */
 export function readCardSpend(view: DataView, offset: number): number {
-  if (tailBytes(view, offset) === 0) return view.getFloat64(offset + O.cardNumber, true);
+  const spendsAsOther = (view.getUint16(offset + O.flags, true) & RecordFlag.spendsAsOther) !== 0;
+  if (!spendsAsOther) return view.getFloat64(offset + O.cardNumber, true);
   return view.getFloat64(offset + view.getUint16(offset + O.length, true) - spendNumberBytes, true);
 }
 

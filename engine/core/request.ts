@@ -10,6 +10,17 @@ import {
   type Protocol,
   Protocol as Protocols,
 } from './codes.js';
+import {
+  CheckResult,
+  clearSignals,
+  Device,
+  Initiator,
+  Pin,
+  Recurring,
+  riskScoreAbsent,
+  type Signals,
+  Wallet,
+} from './vocabulary.js';
 
 /** A half-open range of bytes in Request.source; empty when the field is absent. */
 export interface TextSlice {
@@ -49,7 +60,7 @@ export interface HiddenIds {
   readonly olderCards: TextSlice[];
 }
 
-export class Request {
+export class Request implements Signals {
   source: Uint8Array = new Uint8Array(0);
   type: MessageType = MessageTypes.authorization;
   /**
@@ -76,6 +87,17 @@ export class Request {
   final = true;
   /** Authorized and posted by this one message (single-message purchase): no clearing will follow. */
   capture = false;
+  avs: CheckResult = CheckResult.absent;
+  cvv: CheckResult = CheckResult.absent;
+  threeDS: CheckResult = CheckResult.absent;
+  pin: Pin = Pin.absent;
+  wallet: Wallet = Wallet.absent;
+  device: Device = Device.absent;
+  recurring: Recurring = Recurring.absent;
+  initiator: Initiator = Initiator.absent;
+  riskScore = riskScoreAbsent;
+  /** False of what an older release has journaled: it kept no signals, whatever the message said. */
+  hasSignals = true;
   readonly id: TextSlice = { start: 0, end: 0 };
   /** Whose books are asked about: the card token, or the public id of the account that a ledger command names. */
   readonly card: TextSlice = { start: 0, end: 0 };
@@ -156,6 +178,8 @@ export class Request {
     this.partialAllowed = false;
     this.final = true;
     this.capture = false;
+    clearSignals(this);
+    this.hasSignals = true;
     this.extraHash = 0;
     this.hidden = null;
     this.unknownFields = 0;

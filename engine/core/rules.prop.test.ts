@@ -4,12 +4,16 @@ import { runs } from '../testing/runs.js';
 import { channelNames, packLetters } from './codes.js';
 import { windowNames } from './limit-names.js';
 import { type AllowOrBlock, compileRules, type Limits, listDeclines, unlimited } from './rules.js';
+import { verificationModes, walletNames } from './vocabulary.js';
 
 const amount = fc.integer({ min: 0, max: 1_000_000 });
 const mcc = fc.integer({ min: 0, max: 30 }).map((number) => String(number).padStart(4, '0'));
 const merchant = fc.constantFrom('m-1', 'm-2', 'Café', '', '0', '__proto__', 'constructor');
 const country = fc.constantFrom('US', 'DE', 'FR', 'GB');
 const channel = fc.constantFrom(...channelNames.slice(1));
+
+const wallet = fc.constantFrom(...walletNames.slice(1));
+const mode = fc.constantFrom(...verificationModes);
 
 function list(member: fc.Arbitrary<string>): fc.Arbitrary<AllowOrBlock> {
   const members = fc.array(member, { maxLength: 4 });
@@ -32,6 +36,9 @@ const limits: fc.Arbitrary<Limits> = fc.record(
     merchants: list(merchant),
     countries: list(country),
     channels: list(channel),
+    wallets: list(wallet),
+    verification: fc.record({ avs: mode, cvv: mode, threeDS: mode }, { requiredKeys: [] }),
+    recurring: fc.constantFrom('allow', 'block'),
   },
   { requiredKeys: [] },
 ) as fc.Arbitrary<Limits>;
@@ -79,9 +86,11 @@ t.test('compiled amounts and counts equal the written ones, and an empty limit c
       const rules = compileRules(limits);
       const windows = windowNames.map((name) => limits[name]);
       const limitsWindows = windows.some((window) => window?.amount !== undefined || window?.count !== undefined);
-      const lists = [limits.mcc, limits.merchants, limits.countries, limits.channels];
+      const lists = [limits.mcc, limits.merchants, limits.countries, limits.channels, limits.wallets];
+      const modes = Object.values(limits.verification ?? {});
+      const asks = limits.recurring === 'block' || modes.some((mode) => mode !== 'allow');
       const limitsAnything =
-        limits.perAuthorization !== undefined || limitsWindows || lists.some((list) => list !== undefined);
+        limits.perAuthorization !== undefined || limitsWindows || asks || lists.some((list) => list !== undefined);
       if (rules === null) return !limitsAnything;
       return (
         limitsAnything &&

@@ -4,6 +4,7 @@
  */
 import { channelNames, packLetters } from './codes.js';
 import { windowCount, windowNames } from './limit-names.js';
+import { type VerificationMode, type VerificationName, verificationNames, walletNames } from './vocabulary.js';
 
 /**
  * The JSON shape of limits, as the account API takes them (`PUT …/limits`); amounts in minor units of the account's
@@ -20,6 +21,9 @@ export interface Limits {
   readonly merchants?: AllowOrBlock;
   readonly countries?: AllowOrBlock;
   readonly channels?: AllowOrBlock;
+  readonly verification?: Readonly<Partial<Record<VerificationName, VerificationMode>>>;
+  readonly wallets?: AllowOrBlock;
+  readonly recurring?: 'allow' | 'block';
 }
 export interface WindowLimit {
   readonly amount?: number;
@@ -59,7 +63,21 @@ export interface Rules {
   readonly merchants: ListRule<string> | null;
   readonly countries: ListRule<number> | null;
   readonly channels: ListRule<number> | null;
+  /**
+   * What is asked of signals. Two bits a check by verificationNames: 0 nothing, 1 a match, 2 no mismatch. Then two bits
+   * of the list of wallets as in listBits, and one bit where recurring purchases are blocked.
+   */
+  readonly signalBits: number;
+  readonly wallets: ListRule<number> | null;
 }
+
+export const verificationBitsEach = 2;
+export const verificationRequires = 1;
+export const verificationBlocks = 2;
+export const walletsShift = verificationBitsEach * verificationNames.length;
+export const recurringBit = 1 << (walletsShift + listBitsEach);
+/** Bits that the signals of one level take. */
+export const signalLevelShift = walletsShift + listBitsEach + 1;
 
 /** Compiles limits; null when they limit nothing, so that a decision can skip them with one test. */
 export function compileRules(limits: Limits | null | undefined): Rules | null {
@@ -86,9 +104,22 @@ export function compileRules(limits: Limits | null | undefined): Rules | null {
     0,
   );
   const perAuthorization = limits.perAuthorization ?? unlimited;
-  const rules: Rules = { perAuthorization, amounts, counts, hasWindows, windowBits, listBits, ...lists };
-  const limitsNothing = rules.perAuthorization === unlimited && !hasWindows && listBits === 0;
+  const wallets = compileList(limits.wallets, (name) => walletNames.indexOf(name as (typeof walletNames)[number]));
+  const signalBits = signalBitsOf(limits, wallets);
+  const windows = { amounts, counts, hasWindows, windowBits };
+  const rules: Rules = { perAuthorization, ...windows, listBits, ...lists, signalBits, wallets };
+  const limitsNothing = rules.perAuthorization === unlimited && !hasWindows && listBits === 0 && signalBits === 0;
   return limitsNothing ? null : rules;
+}
+
+function signalBitsOf({ verification, recurring }: Limits, wallets: ListRule<number> | null): number {
+  let bits = (kindOf(wallets) << walletsShift) | (recurring === 'block' ? recurringBit : 0);
+  for (const [index, name] of verificationNames.entries()) {
+    const mode = verification?.[name];
+    if (mode === 'require') bits |= verificationRequires << (verificationBitsEach * index);
+    if (mode === 'block') bits |= verificationBlocks << (verificationBitsEach * index);
+  }
+  return bits;
 }
 
 function kindOf(list: ListRule<unknown> | null): number {

@@ -4,14 +4,15 @@
  * explain.ts reads it. An integer is a varint: seven bits a byte, the lowest first, the top bit set where more follow.
  * A signed one is doubled, less one where it is negative.
  *
- *   0 u16 bytes of the trace   2 u8 format, 1
+ *   0 u16 bytes of the trace   2 u8 format, 2
  *   3 u8 status of the card (bits 0, 1), of its user (2, 3) and account (4, 5), type of the card (6, 7)
  *   4 u16 currency of the account, packed
  *   6 u8 status of the transaction that the message follows (bits 0 to 2; 0 none); flags of TraceFollow
  *   7 u8 local day less the day in UTC, plus one (bits 0, 1); flags of TraceFlag
  *   8 signed last day of the card
  *     where lists are checked: integer of two bits a list (Rules.listBits), of the card at bit 0, the user at 8, the
- *       account at 16
+ *       account at 16; from format 2 on integer of what is asked of signals (Rules.signalBits), of the card at bit 0,
+ *       the user at 9, the account at 18
  *     of a decline by a list or a lock: u8 level whose list declined, 3 the lock
  *     of an invalid amount: u8 AmountFault, f64 what the amount would have made of the books
  *     of an increment, and of one that rejoins its transaction: signed amount of the transaction before
@@ -26,7 +27,9 @@
  */
 import type { TextSlice } from './request.js';
 
-export const traceFormat = 1;
+export const traceFormat = 2;
+/** Format 1 knows no signals. */
+export const traceFormatOldest = 1;
 export const traceFixedBytes = 8;
 export const traceFormatAt = 2;
 export const traceStatesAt = 3;
@@ -68,6 +71,7 @@ export const revokedBytes = 24;
 export const traceBytesMax =
   traceFixedBytes +
   integerBytesMax +
+  4 +
   4 +
   1 +
   9 +

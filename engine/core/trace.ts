@@ -12,7 +12,7 @@ import type { Context } from './decision-context.js';
 import { type Level, Level as Levels, windowCount } from './limit-names.js';
 import { Reason } from './reasons.js';
 import type { RecordTrace } from './record.js';
-import { type Rules, unlimited } from './rules.js';
+import { type Rules, signalLevelShift, unlimited } from './rules.js';
 import type { Spend } from './spend.js';
 import {
   levelOfLock,
@@ -44,6 +44,15 @@ export function checksLists(type: MessageType): boolean {
   return checksLimits(type) || type === T.verification;
 }
 
+/** Whether a decline for that reason comes of a list, or of the like: the trace then says whose it was. */
+export function isOfList(reason: Reason): boolean {
+  return (
+    (reason >= Reason.mccBlocked && reason <= Reason.channelBlocked) ||
+    reason === Reason.walletBlocked ||
+    reason === Reason.recurringBlocked
+  );
+}
+
 export class DecisionTrace implements RecordTrace {
   readonly #context: Context;
 
@@ -61,9 +70,12 @@ export class DecisionTrace implements RecordTrace {
     view.setUint16(start + traceCurrencyAt, accounts.currency(account), true);
     target[start + traceFollowAt] = followOf(context);
     let position = putSigned(target, start + traceFixedBytes, card.expiresDay);
-    if (checksLists(request.type)) position = putInteger(target, position, listBitsOf(context));
+    if (checksLists(request.type)) {
+      position = putInteger(target, position, listBitsOf(context));
+      position = putInteger(target, position, signalBitsOf(context));
+    }
     const { reason } = outcome;
-    if (reason >= Reason.mccBlocked && reason <= Reason.channelBlocked) {
+    if (isOfList(reason)) {
       target[position++] = lockOrLevel(context);
     } else if (reason === Reason.amountInvalid) {
       const fault = amountFault(context);
@@ -105,6 +117,14 @@ function listBitsOf({ cardRules, userRules, accountRules }: Context): number {
     (cardRules === null ? 0 : cardRules.listBits) |
     (userRules === null ? 0 : userRules.listBits << listLevelShift) |
     (accountRules === null ? 0 : accountRules.listBits << (2 * listLevelShift))
+  );
+}
+
+function signalBitsOf({ cardRules, userRules, accountRules }: Context): number {
+  return (
+    (cardRules === null ? 0 : cardRules.signalBits) |
+    (userRules === null ? 0 : userRules.signalBits << signalLevelShift) |
+    (accountRules === null ? 0 : accountRules.signalBits << (2 * signalLevelShift))
   );
 }
 

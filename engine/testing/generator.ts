@@ -8,6 +8,7 @@ import { Status } from '../core/accounts.js';
 import { CardType } from '../core/card-types.js';
 import { windowNames } from '../core/limit-names.js';
 import type { Limits } from '../core/rules.js';
+import { type VerificationMode, verificationNames, walletNames } from '../core/vocabulary.js';
 import {
   type AccountConfig,
   accountName,
@@ -106,6 +107,9 @@ const zones = ['Europe/Berlin', 'Europe/Berlin', 'America/New_York'];
 const mccs = [5411, 5812, 7011, 7512, 742];
 const merchants = ['m-1', 'm-2', 'Café №3'];
 const countries = ['US', 'DE', 'FR'];
+const wallets = walletNames.slice(1);
+/** Mostly what passes. */
+const results = ['match', 'match', 'match', 'partial', 'mismatch', 'not_checked'] as const;
 const channels: readonly ChannelName[] = ['chip', 'contactless', 'ecommerce', 'atm'];
 const expiresDaySoon = 20_640;
 
@@ -277,7 +281,18 @@ export class Generator {
     if (random.chance(0.1)) limits.merchants = list(merchants);
     if (random.chance(0.1)) limits.countries = list(countries);
     if (random.chance(0.1)) limits.channels = list(channels);
+    if (random.chance(0.1)) limits.wallets = list(wallets);
+    if (random.chance(0.1)) limits.recurring = random.pick(['allow', 'block'] as const);
+    if (random.chance(0.15)) {
+      const modes = verificationNames.filter(() => random.chance(0.4)).map((name) => [name, this.#mode()] as const);
+      limits.verification = Object.fromEntries(modes);
+    }
     return limits;
+  }
+
+  /** A card that requires matches buys little, so it does so seldom. */
+  #mode(): VerificationMode {
+    return this.random.chance(0.1) ? 'require' : this.random.pick(['allow', 'block'] as const);
   }
 
   #message(): Message {
@@ -368,6 +383,11 @@ export class Generator {
       ...(random.chance(0.8) ? { merchantId: random.pick(merchants) } : {}),
       ...(random.chance(0.8) ? { country: random.pick(countries) } : {}),
       ...(random.chance(0.8) ? { channel: random.pick(channels) } : {}),
+      ...(random.chance(0.3) ? { avs: random.pick(results) } : {}),
+      ...(random.chance(0.3) ? { cvv: random.pick(results.filter((result) => result !== 'partial')) } : {}),
+      ...(random.chance(0.3) ? { threeDS: random.pick(results) } : {}),
+      ...(random.chance(0.3) ? { wallet: random.pick(wallets) } : {}),
+      ...(random.chance(0.3) ? { recurring: random.chance(0.3) } : {}),
       ...(random.chance(0.02) ? { currency: random.pick(['USD', 'EUR']) } : {}),
     };
   }

@@ -96,6 +96,9 @@ const codes: Readonly<Record<string, string>> = {
   amount_invalid: '13',
   duplicate_conflict: '94',
   limit_exceeded: '61',
+  verification_failed: '63',
+  wallet_blocked: '57',
+  recurring_blocked: '57',
 };
 
 const amountMax = 100_000_000_000_000n;
@@ -346,6 +349,8 @@ export class Model {
       const isOther = this.#isOtherMerchant(message, card);
       const blocked = listRefusal(message, [card.limits, user.limits, account.limits], isOther);
       if (blocked !== null) return [blocked];
+      const failed = signalRefusal(message, { card: card.limits, user: user.limits, account: account.limits });
+      if (failed !== null) return failed;
       const isUsed = typeOf(card) === 'single_use' && this.purchases(card) !== null;
       if (isUsed && type !== 'incremental' && about === null) return ['limit_exceeded', 'card.lifetime.count'];
     }
@@ -701,6 +706,31 @@ function listRefusal(
   return null;
 }
 
+/** What the limits ask of verification results, wallet and recurrence. */
+function signalRefusal(
+  message: Message,
+  limits: Readonly<Record<LevelName, Limits | null | undefined>>,
+): [string, string?] | null {
+  const isIncrement = message.type === 'incremental';
+  for (const level of levelNames) {
+    for (const name of ['avs', 'cvv', 'threeDS'] as const) {
+      const result = message[name];
+      const mode = limits[level]?.verification?.[name];
+      if (isIncrement && result === undefined) continue;
+      const declines = (mode === 'require' && result !== 'match') || (mode === 'block' && result === 'mismatch');
+      if (declines) return ['verification_failed', `${level}.verification.${name}`];
+    }
+  }
+  for (const level of levelNames) {
+    const { allow, block } = limits[level]?.wallets ?? {};
+    if (allow !== undefined && !allow.includes(message.wallet ?? 'absent') && !(isIncrement && !message.wallet))
+      return ['wallet_blocked'];
+    if (block?.includes(message.wallet ?? 'absent') === true) return ['wallet_blocked'];
+  }
+  const isBlocked = message.recurring === true && levelNames.some((level) => limits[level]?.recurring === 'block');
+  return isBlocked ? ['recurring_blocked'] : null;
+}
+
 function heldOf(transaction: Transaction): bigint {
   return sum(transaction.parts.map((part) => part.held));
 }
@@ -721,7 +751,8 @@ function least(a: bigint, b: bigint): bigint {
 export function sameContent(first: Message, second: Message): boolean {
   const content = (message: Message) => [
     ...[message.type, message.card, message.amount, message.currency, message.original, message.merchantId],
-    ...[message.mcc, message.country, message.channel],
+    ...[message.mcc, message.country, message.channel, message.wallet, message.recurring],
+    ...[message.avs, message.cvv, message.threeDS],
     ...[message.partialAllowed ?? false, message.final ?? true, message.capture ?? false],
   ];
   return JSON.stringify(content(first)) === JSON.stringify(content(second));

@@ -37,6 +37,7 @@ import {
   type Message,
   policyDefault,
   type TypeName,
+  type WalletName,
   World,
 } from './world.js';
 
@@ -50,7 +51,8 @@ interface Names {
 
 type Options = ReadonlyMap<string, string>;
 
-const listNames = ['mcc', 'merchants', 'countries', 'channels'] as const;
+const listNames = ['mcc', 'merchants', 'countries', 'channels', 'wallets'] as const;
+const verificationNames = ['avs', 'cvv', 'threeDS'] as const;
 const durations: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 const usual = ['account A funds=1000', 'card C of A U'];
@@ -194,6 +196,9 @@ class Runner {
       ...(set.has('merchant') ? { merchantId: set.get('merchant')! } : {}),
       ...(set.has('mcc') ? { mcc: Number(set.get('mcc')) } : {}),
       ...(set.has('channel') ? { channel: set.get('channel') as ChannelName } : {}),
+      ...Object.fromEntries(verificationNames.flatMap((name) => (set.has(name) ? [[name, set.get(name)]] : []))),
+      ...(set.has('wallet') ? { wallet: set.get('wallet') as WalletName } : {}),
+      ...(set.has('recurring') ? { recurring: set.get('recurring') === 'yes' } : {}),
       partialAllowed: set.has('partial'),
       final: !set.has('more'),
       capture: set.has('capture'),
@@ -280,5 +285,8 @@ function limitsOf(set: Options): Limits {
     if (allow !== undefined) limits[list] = { allow: allow.split(',') };
     if (block !== undefined) limits[list] = { block: block.split(',') };
   }
+  const modes = verificationNames.flatMap((name) => (set.has(`${name}.is`) ? [[name, set.get(`${name}.is`)]] : []));
+  if (modes.length > 0) limits.verification = Object.fromEntries(modes);
+  if (set.has('recurring')) limits.recurring = set.get('recurring') as 'allow' | 'block';
   return limits;
 }

@@ -32,9 +32,12 @@ import { Spend } from '../core/spend.js';
 import { userSpendNumber } from '../core/spend-key.js';
 import { Transactions } from '../core/transactions.js';
 import { Users } from '../core/users.js';
+import { checkResultNames, Recurring, walletNames } from '../core/vocabulary.js';
 
 export type TypeName = (typeof messageTypeNames)[number];
 export type ChannelName = (typeof channelNames)[number];
+export type ResultName = (typeof checkResultNames)[number];
+export type WalletName = (typeof walletNames)[number];
 
 /** A message as a sender means it. Absent fields are absent in the request. */
 export interface Message {
@@ -49,6 +52,11 @@ export interface Message {
   readonly mcc?: number;
   readonly country?: string;
   readonly channel?: ChannelName;
+  readonly avs?: ResultName;
+  readonly cvv?: ResultName;
+  readonly threeDS?: ResultName;
+  readonly wallet?: WalletName;
+  readonly recurring?: boolean;
   readonly partialAllowed?: boolean;
   readonly final?: boolean;
   readonly capture?: boolean;
@@ -371,6 +379,11 @@ export function fillRequest(request: Request, message: Message): void {
   request.mcc = message.mcc ?? -1;
   request.country = packLetters(message.country ?? '');
   request.channel = Math.max(0, channelNames.indexOf(message.channel ?? '')) as Request['channel'];
+  request.avs = codeOf(checkResultNames, message.avs) as Request['avs'];
+  request.cvv = codeOf(checkResultNames, message.cvv) as Request['cvv'];
+  request.threeDS = codeOf(checkResultNames, message.threeDS) as Request['threeDS'];
+  request.wallet = codeOf(walletNames, message.wallet) as Request['wallet'];
+  if (message.recurring !== undefined) request.recurring = message.recurring ? Recurring.yes : Recurring.no;
   request.partialAllowed = message.partialAllowed ?? false;
   request.final = message.final ?? true;
   request.capture = message.capture ?? false;
@@ -379,6 +392,10 @@ export function fillRequest(request: Request, message: Message): void {
   position = slice(request.card, position, message.card);
   position = slice(request.original, position, message.original ?? '');
   slice(request.merchantId, position, message.merchantId ?? '');
+}
+
+function codeOf(names: readonly string[], name: string | undefined): number {
+  return Math.max(0, names.indexOf(name ?? ''));
 }
 
 function slice(target: TextSlice, start: number, text: string): number {

@@ -40,6 +40,9 @@ export function declineWords(transaction: Transaction, card: Card | null): Decli
     case 'merchant_blocked':
     case 'country_blocked':
     case 'channel_blocked':
+    case 'verification_failed':
+    case 'wallet_blocked':
+    case 'recurring_blocked':
       return say(`decline.${reason}`, 'help.changeRules', `/limits/cards/${cardId}`);
     case 'account_inactive':
     case 'user_inactive':

@@ -32,7 +32,7 @@ export interface Account {
 
 export const windowNames = ['daily', 'weekly', 'monthly', 'yearly', 'lifetime'] as const;
 export type WindowName = (typeof windowNames)[number];
-export const listNames = ['mcc', 'merchants', 'countries', 'channels'] as const;
+export const listNames = ['mcc', 'merchants', 'countries', 'channels', 'wallets'] as const;
 export type ListName = (typeof listNames)[number];
 
 interface Window {
@@ -40,7 +40,11 @@ interface Window {
   readonly count?: number;
 }
 
-export type Limits = { readonly perAuthorization?: number } & {
+export type Limits = {
+  readonly perAuthorization?: number;
+  readonly verification?: Readonly<Record<string, string>>;
+  readonly recurring?: 'allow' | 'block';
+} & {
   readonly [name in WindowName]?: Window;
 } & { readonly [name in ListName]?: { readonly allow?: readonly string[]; readonly block?: readonly string[] } };
 

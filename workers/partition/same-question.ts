@@ -4,6 +4,7 @@
  * sender that writes its fields in another order still asks the same.
  */
 import type { Request, TextSlice } from '../../engine/core/request.js';
+import { sameSignals } from '../../engine/core/vocabulary.js';
 
 export function sameQuestion(request: Request, record: Request): boolean {
   return (
@@ -17,6 +18,7 @@ export function sameQuestion(request: Request, record: Request): boolean {
     request.partialAllowed === record.partialAllowed &&
     request.final === record.final &&
     request.capture === record.capture &&
+    hasSameSignals(request, record) &&
     request.extraHash === record.extraHash &&
     sameText(request.source, request.keptCard, record.source, record.keptCard) &&
     sameText(request.source, request.original, record.source, record.original) &&
@@ -24,6 +26,11 @@ export function sameQuestion(request: Request, record: Request): boolean {
     sameText(request.source, request.merchantName, record.source, record.merchantName) &&
     sameText(request.source, request.at, record.source, record.at)
   );
+}
+
+/** The record of an older release says nothing of signals, so a repeat may bring some that it does not have. */
+function hasSameSignals(request: Request, record: Request): boolean {
+  return !record.hasSignals || sameSignals(request, record);
 }
 
 export function sameText(left: Uint8Array, leftSlice: TextSlice, right: Uint8Array, rightSlice: TextSlice): boolean {

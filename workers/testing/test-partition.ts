@@ -618,6 +618,19 @@ function commandOf({ id, type, card: account, amount }: Message): object {
   return { id, type, account, amount };
 }
 
+function signalsOf({ avs, cvv, threeDS, wallet, recurring }: Message): object {
+  const verification = {
+    ...(avs === undefined ? {} : { avs }),
+    ...(cvv === undefined ? {} : { cvv }),
+    ...(threeDS === undefined ? {} : { threeDS }),
+  };
+  return {
+    verification,
+    ...(wallet === undefined ? {} : { wallet: { type: wallet } }),
+    ...(recurring === undefined ? {} : { recurring }),
+  };
+}
+
 /** The native form of a message. */
 function bodyOf(message: Message): object {
   const { id, type, card, amount, original, partialAllowed, final, channel } = message;
@@ -635,6 +648,7 @@ function bodyOf(message: Message): object {
       ...(message.country === undefined ? {} : { country: message.country }),
     },
     ...(channel === undefined ? {} : { channel }),
+    ...signalsOf(message),
     ...(partialAllowed === undefined ? {} : { partialAllowed }),
     ...(final === undefined ? {} : { final }),
   };

@@ -13,9 +13,11 @@ import type { Codec, CodecOptions } from '../codec.js';
 import { hashSlice } from '../reading/extra-hash.js';
 import { ascii } from '../reading/json-scan.js';
 import { MessageReader } from '../reading/message-reader.js';
+import { SignalReader } from '../reading/signals.js';
 import { copyBytes, writeEscaped } from '../reading/write.js';
 import { Echo, lithicFields } from './fields.js';
 import { notSupported, results } from './results.js';
+import { signals } from './signals.js';
 import { hashOfStatus, readSlow, setQuestion } from './slow-reader.js';
 import { statuses } from './statuses.js';
 
@@ -31,6 +33,7 @@ class FastReader {
   readonly #terminalType = this.#fields.indexOf('pos.terminal.type');
   readonly #isPartial = this.#fields.indexOf('pos.terminal.partial_approval_capable');
   readonly #country = this.#fields.indexOf('merchant.country');
+  readonly #signals = new SignalReader(signals, this.#fields);
 
   constructor(panKeys: PanKeys) {
     this.#panKeys = panKeys;
@@ -59,6 +62,7 @@ class FastReader {
     request.channel = (terminal !== 0 ? terminal : fields.kept(this.#pan)) as Channel;
     request.partialAllowed = fields.kept(this.#isPartial) === 1;
     request.country = fields.kept(this.#country);
+    this.#signals.set(request);
     const eventToken = request.echoes[Echo.eventToken]!;
     // Its hash has no key: the slow reader masks it for that.
     if (holdsPan(bytes, eventToken.start, eventToken.end)) return false;

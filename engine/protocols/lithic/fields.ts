@@ -5,6 +5,7 @@
 import { Channel } from '../../core/codes.js';
 import { idLengthMax, merchantNameLengthMax, Text } from '../../core/request.js';
 import * as f from '../reading/fields.js';
+import { authentication, avs, initiator, pinEntered, presence, riskScore, tokenInfo } from './signals.js';
 import { statuses } from './statuses.js';
 
 /** Where Request.echoes has what only Lithic's form knows. */
@@ -53,10 +54,15 @@ export const lithicFields = {
   ),
   pos: f.nullable(
     f.object({
-      entry_mode: f.nullable(f.object({ pan: f.looseWord(panModes) })),
+      entry_mode: f.nullable(f.object({ pan: f.looseWord(panModes), cardholder: presence, pin_entered: pinEntered })),
       terminal: f.nullable(f.object({ partial_approval_capable: f.capability([]), type: f.looseWord(terminalTypes) })),
     }),
   ),
+  avs,
+  cardholder_authentication: authentication,
+  token_info: tokenInfo,
+  transaction_initiator: initiator,
+  network_risk_score: riskScore,
 };
 
 export type LithicBody = f.BodyOf<typeof lithicFields>;

@@ -16,6 +16,7 @@ const names: Readonly<Partial<Record<ReasonName, string>>> = {
   mccBlocked: 'UNAUTHORIZED_MERCHANT',
   merchantBlocked: 'UNAUTHORIZED_MERCHANT',
   countryBlocked: 'UNAUTHORIZED_MERCHANT',
+  verificationFailed: 'SUSPECTED_FRAUD',
 };
 
 /** Indexed by Reason. */

@@ -14,9 +14,11 @@ import { displayText } from '../reading/display-text.js';
 import { hashSlice, hashStart } from '../reading/extra-hash.js';
 import { descriptionsOf, objectPathsOf, schemaOf } from '../reading/fields.js';
 import { compileCheck, fieldError, missingField } from '../reading/schema.js';
+import { setSignals } from '../reading/signals.js';
 import { codeOf, countryIn, repeatedMember } from '../reading/slow-parts.js';
 import type { Refusal, Unsupported } from '../refusal.js';
 import { Echo, type LithicBody, lithicFields, panModes, statusWords, terminalTypes } from './fields.js';
+import { signals } from './signals.js';
 import { type Status, statuses } from './statuses.js';
 
 const descriptions = descriptionsOf(lithicFields);
@@ -74,6 +76,7 @@ export function readSlow(
   const terminalChannel = codeOf(terminalTypes, terminal.type);
   request.channel = (terminalChannel || codeOf(panModes, body.pos?.entry_mode?.pan)) as Channel;
   request.partialAllowed = terminal.partial_approval_capable === true;
+  setSignals(signals, request, lithicFields, body);
   if (isCardNumber(body.card.token)) return { field: 'card.token', message: panMessage };
   const eventToken = body.event_token ?? undefined;
   keepIds(request, panKeys, { id: body.token, card: body.card.token, original: undefined }, [

@@ -15,10 +15,12 @@ import type { Request, TextSlice } from '../../core/request.js';
 import type { Codec, CodecOptions } from '../codec.js';
 import { ascii, equalsAscii } from '../reading/json-scan.js';
 import { MessageReader } from '../reading/message-reader.js';
+import { SignalReader } from '../reading/signals.js';
 import { copyBytes, writeEscaped, writeLetters } from '../reading/write.js';
 import { Echo, marqetaFields } from './fields.js';
 import { type Method, methods, plainAuthorization } from './methods.js';
 import { countLimitExceeded, declineReasons, notPermitted } from './reasons.js';
+import { signals } from './signals.js';
 import { capabilityPaths, channelOf, countryPaths, extraHashOf, jit, readSlow } from './slow-reader.js';
 
 function methodOf(bytes: Uint8Array, start: number, end: number): Method | null {
@@ -39,6 +41,7 @@ class FastReader {
   readonly #capabilities = capabilityPaths.map((path) => this.#fields.indexOf(path));
   readonly #entryMode = this.#fields.indexOf('pos.pan_entry_mode');
   readonly #paymentChannel = this.#fields.indexOf('transaction_metadata.payment_channel');
+  readonly #signals = new SignalReader(signals, this.#fields);
 
   constructor(panKeys: PanKeys) {
     this.#panKeys = panKeys;
@@ -65,6 +68,7 @@ class FastReader {
     request.channel = channelOf(method, fields.kept(this.#entryMode), fields.kept(this.#paymentChannel));
     request.partialAllowed = this.#first(this.#capabilities) === 1;
     request.country = this.#first(this.#countries);
+    this.#signals.set(request);
     request.extraHash = extraHashOf(request);
     // Their hash has no key: the slow reader masks them for it.
     if (holdsPanIn(bytes, request.echoes[Echo.userToken]!)) return false;

@@ -5,6 +5,16 @@
 import { Channel } from '../../core/codes.js';
 import { idLengthMax, merchantNameLengthMax, Text } from '../../core/request.js';
 import * as f from '../reading/fields.js';
+import {
+  addressVerification,
+  authentication,
+  digitalWallet,
+  fraud,
+  initiatedBy,
+  isRecurring,
+  pinPresent,
+  securityCode,
+} from './signals.js';
 
 /** Where Request.echoes has what only Marqeta's form knows. */
 export const Echo = { method: 0, userToken: 1, actingUserToken: 2 } as const;
@@ -52,6 +62,7 @@ export const marqetaFields = {
           acting_user_token: f.optionalText(idLengthMax, Text.echoes + Echo.actingUserToken),
           original_jit_funding_token: f.optionalText(idLengthMax, Text.original),
           amount: f.required(f.decimal(amountMust)),
+          address_verification: addressVerification,
         }),
       ),
     }),
@@ -71,9 +82,16 @@ export const marqetaFields = {
       pan_entry_mode: f.looseWord(entryModes),
       partial_approval_capable: f.capability(yesWords),
       country_code: f.looseCountry(),
+      is_recurring: isRecurring,
+      pin_present: pinPresent,
+      transaction_initiated_by: initiatedBy,
     }),
   ),
   transaction_metadata: f.nullable(f.object({ payment_channel: f.looseWord(paymentChannels) })),
+  card_security_code_verification: securityCode,
+  cardholder_authentication_data: authentication,
+  digital_wallet_token: digitalWallet,
+  fraud,
 };
 
 export type MarqetaBody = f.BodyOf<typeof marqetaFields>;

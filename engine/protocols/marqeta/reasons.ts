@@ -25,6 +25,9 @@ const names: Readonly<Record<Exclude<ReasonName, 'approved'>, string>> = {
   amountInvalid: 'INVALID_AMOUNT',
   duplicateConflict: 'DUPLICATE_TRANSACTION',
   overloaded: notPermitted,
+  verificationFailed: 'SUSPECTED_FRAUD',
+  walletBlocked: notPermitted,
+  recurringBlocked: notPermitted,
 };
 
 /** Indexed by Reason. */

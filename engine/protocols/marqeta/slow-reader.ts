@@ -17,10 +17,12 @@ import { hashOfTexts, hashSlice, hashStart } from '../reading/extra-hash.js';
 import { descriptionsOf, objectPathsOf, schemaOf } from '../reading/fields.js';
 import { memberText } from '../reading/json-text.js';
 import { compileCheck, fieldError, missingField } from '../reading/schema.js';
+import { setSignals } from '../reading/signals.js';
 import { codeOf, countryIn, repeatedMember } from '../reading/slow-parts.js';
 import type { Refusal, Unsupported } from '../refusal.js';
 import { Echo, entryModes, type MarqetaBody, marqetaFields, paymentChannels, yesWords } from './fields.js';
 import { type Method, methods, plainAuthorization } from './methods.js';
+import { signals } from './signals.js';
 
 export const jit = 'gpa_order.jit_funding';
 /** Where a message names the merchant's country, and say that the terminal takes less. The first that does counts. */
@@ -90,6 +92,7 @@ export function readSlow(
   const entryMode = codeOf(entryModes, body.pos?.pan_entry_mode);
   request.channel = channelOf(method, entryMode, codeOf(paymentChannels, body.transaction_metadata?.payment_channel));
   request.partialAllowed = isYes(body.pos?.partial_approval_capable) || isYes(merchant.poi?.partial_approval_capable);
+  setSignals(signals, request, marqetaFields, body);
   if (isCardNumber(body.card_token)) return { field: 'card_token', message: panMessage };
   keepIds(request, panKeys, { id: funding.token, card: body.card_token, original: original || undefined }, [
     [request.merchantId, maskPansInText(merchant.mid ?? '')],

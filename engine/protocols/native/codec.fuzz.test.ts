@@ -31,6 +31,13 @@ const keyTexts = [
   '"name":"a\\u202e\\u0000b"',
   '"id":"4111.1111.1111.1111"',
   '"card":"4111 1111 1111 1111"',
+  '"verification":{"avs":"partial"}',
+  '"cvv":"partial"',
+  '"pin":"entered"',
+  '"wallet":{"type":"apple_pay"}',
+  '"recurring":true',
+  '"riskScore":1000',
+  '"riskScore":999',
 ];
 
 function token(random: Random): string {
@@ -81,6 +88,16 @@ function valid(random: Random): Record<string, unknown> {
       random,
       random.pick(['2026-11-22T18:00:00Z', '2024-02-29T00:00:00.123456+05:30', '1999-12-31T23:59:59-12:00']),
     ),
+    verification: maybe(random, {
+      avs: maybe(random, random.pick(['match', 'partial', 'mismatch', 'not_checked'])),
+      cvv: maybe(random, random.pick(['match', 'mismatch', 'not_checked'])),
+      threeDS: maybe(random, random.pick(['match', 'partial', 'mismatch', 'not_checked'])),
+      pin: maybe(random, random.pick(['entered', 'not_entered'])),
+    }),
+    wallet: maybe(random, { type: 'google_pay', device: maybe(random, random.pick(['phone', 'watch'])) }),
+    recurring: maybe(random, random.oneIn(2)),
+    initiator: maybe(random, random.pick(['cardholder', 'merchant'])),
+    riskScore: maybe(random, random.below(1000)),
     extra: random.oneIn(4) ? { nested: [1, 2.5, 'x', { deep: null }], text: 'é\n"' } : undefined,
   };
 }

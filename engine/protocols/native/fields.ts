@@ -1,6 +1,15 @@
 /** The messages of the native form. */
 import { Channel, channelNames, MessageType, messageTypeNames } from '../../core/codes.js';
 import { idLengthMax, merchantNameLengthMax, Text } from '../../core/request.js';
+import {
+  CheckResult,
+  checkResultNames,
+  deviceNames,
+  initiatorNames,
+  pinNames,
+  riskScoreMax,
+  walletNames,
+} from '../../core/vocabulary.js';
 import * as f from '../reading/fields.js';
 
 /** Names a sender may use: the internal types that follow advice are not among them. */
@@ -8,6 +17,15 @@ const types = [...messageTypeNames.entries()]
   .slice(MessageType.authorization, MessageType.advice + 1)
   .map(([type, name]) => [name, type] as const);
 const channels = [...channelNames.entries()].slice(Channel.chip).map(([channel, name]) => [name, channel] as const);
+
+/** The names of a vocabulary with their codes; 0 says that there is nothing to say. */
+function wordsOf(names: readonly string[]): f.Words {
+  return names.map((name, code) => [name, code] as const).slice(1);
+}
+
+const results = wordsOf(checkResultNames);
+/** A security code is right or wrong. */
+const wholeResults = results.filter(([, code]) => code !== CheckResult.partial);
 
 export const nativeFields = {
   id: f.required(f.text(idLengthMax, Text.id)),
@@ -26,6 +44,19 @@ export const nativeFields = {
   partialAllowed: f.flag(f.Target.partialAllowed),
   final: f.flag(f.Target.final),
   at: f.dateTime(Text.at),
+  verification: f.object({
+    avs: f.word(results, f.Target.avs),
+    cvv: f.word(wholeResults, f.Target.cvv),
+    threeDS: f.word(results, f.Target.threeDS),
+    pin: f.word(wordsOf(pinNames), f.Target.pin),
+  }),
+  wallet: f.object({
+    type: f.word(wordsOf(walletNames), f.Target.wallet),
+    device: f.word(wordsOf(deviceNames), f.Target.device),
+  }),
+  recurring: f.flag(f.Target.recurring),
+  initiator: f.word(wordsOf(initiatorNames), f.Target.initiator),
+  riskScore: f.upTo(riskScoreMax, f.Target.riskScore),
 };
 
 /** A message of the native form. */

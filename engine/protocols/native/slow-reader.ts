@@ -9,6 +9,19 @@ import type { FieldError } from '../../../platform/problems/field-error.js';
 import { type Channel, channelNames, MessageType, messageTypeNames, Protocol, packLetters } from '../../core/codes.js';
 import { exponentOf } from '../../core/money.js';
 import { merchantNameLengthMax, type Request } from '../../core/request.js';
+import {
+  type CheckResult,
+  checkResultNames,
+  type Device,
+  deviceNames,
+  type Initiator,
+  initiatorNames,
+  type Pin,
+  pinNames,
+  Recurring,
+  type Wallet,
+  walletNames,
+} from '../../core/vocabulary.js';
 import { decodeBody, parseJson } from '../reading/body-text.js';
 import { isDateTime } from '../reading/date-time.js';
 import { displayText } from '../reading/display-text.js';
@@ -48,20 +61,19 @@ export interface NativeRules {
 }
 
 const bodyNames = Object.keys(nativeFields);
-const merchantNames = Object.keys(nativeFields.merchant.fields);
-const merchantParent = 'merchant.';
+/** The objects in a message, with the names of their members. */
+const objectNames = (['merchant', 'verification', 'wallet'] as const).map(
+  (name) => [name, Object.keys(nativeFields[name].fields)] as const,
+);
 
 /** The first member that comes twice, or one that is unknown where that is refused. Counts the unknown ones. */
 function nameError(request: Request, text: string, parsed: unknown, rules: NativeRules): FieldError | null {
-  const merchant = memberText(text, ['merchant']);
-  for (const [parent, range, known] of [
-    ['', wholeText(text), bodyNames],
-    [merchantParent, merchant, merchantNames],
-  ] as const) {
+  const objects = objectNames.map(([name, known]) => [`${name}.`, memberText(text, [name]), known] as const);
+  for (const [parent, range, known] of [['', wholeText(text), bodyNames] as const, ...objects]) {
     if (range === null) continue;
     const repeated = repeatedName(text, range);
     if (repeated !== null) return { field: parent + shownName(repeated), message: repeatedMessage };
-    const object = (parent === '' ? parsed : (parsed as { merchant: unknown }).merchant) as object;
+    const object = (parent === '' ? parsed : (parsed as Record<string, unknown>)[parent.slice(0, -1)]) as object;
     if (typeof object !== 'object' || object === null || Array.isArray(object)) continue;
     for (const name of Object.keys(object)) {
       if (known.includes(name)) continue;
@@ -114,10 +126,27 @@ export function readSlow(
   }
   request.partialAllowed = body.partialAllowed ?? false;
   request.final = body.final ?? true;
+  setSignals(request, body);
   keepIds(request, rules.panKeys, { id: body.id, card: body.card, original: body.original }, [
     [request.merchantId, merchant.id === undefined ? undefined : maskPansInText(merchant.id)],
     [request.merchantName, displayText(merchant.name ?? '', merchantNameLengthMax)],
     [request.at, body.at],
   ]);
   return null;
+}
+
+function setSignals(request: Request, { verification = {}, wallet = {}, ...body }: NativeBody): void {
+  request.avs = codeIn(checkResultNames, verification.avs) as CheckResult;
+  request.cvv = codeIn(checkResultNames, verification.cvv) as CheckResult;
+  request.threeDS = codeIn(checkResultNames, verification.threeDS) as CheckResult;
+  request.pin = codeIn(pinNames, verification.pin) as Pin;
+  request.wallet = codeIn(walletNames, wallet.type) as Wallet;
+  request.device = codeIn(deviceNames, wallet.device) as Device;
+  if (body.recurring !== undefined) request.recurring = body.recurring ? Recurring.yes : Recurring.no;
+  request.initiator = codeIn(initiatorNames, body.initiator) as Initiator;
+  if (body.riskScore !== undefined) request.riskScore = body.riskScore + 0;
+}
+
+function codeIn(names: readonly string[], name: string | undefined): number {
+  return name === undefined ? 0 : names.indexOf(name);
 }

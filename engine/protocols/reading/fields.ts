@@ -19,6 +19,8 @@ export const Kind = {
   country: 11,
   object: 12,
   lowerLetters: 13,
+  hint: 14,
+  score: 15,
 } as const;
 
 /** Where a number goes that the byte reader takes: a field of the request, or `kept` for the protocol to judge. */
@@ -32,6 +34,15 @@ export const Target = {
   channel: 6,
   partialAllowed: 7,
   final: 8,
+  avs: 9,
+  cvv: 10,
+  threeDS: 11,
+  pin: 12,
+  wallet: 13,
+  device: 14,
+  recurring: 15,
+  initiator: 16,
+  riskScore: 17,
 } as const;
 
 /** A word with the code that it means. The commonest stands first. */
@@ -43,6 +54,10 @@ export interface Field<T = unknown, R extends boolean = boolean> {
   readonly isRequired: R;
   /** Null says "none". The byte reader takes it where an object may stand; elsewhere it is not sure. */
   readonly isNullable: boolean;
+  /** Of an object: any other value may stand in its place, and says nothing. */
+  readonly isLoose: boolean;
+  /** Of a hint: the code of a text that is not in `words`. */
+  readonly otherwise: number;
   /** Completes "must be …". */
   readonly must: string;
   /** JSON schema of the value; null where any value may stand. */
@@ -70,7 +85,17 @@ export type BodyOf<F> = { readonly [K in RequiredNames<F>]: ValueOf<F[K]> } & {
   readonly [K in Exclude<keyof F, RequiredNames<F>>]?: ValueOf<F[K]>;
 };
 
-const base = { isRequired: false, isNullable: false, to: Target.kept, min: 0, max: 0, words: [], fields: {} } as const;
+const base = {
+  isRequired: false,
+  isNullable: false,
+  isLoose: false,
+  otherwise: 0,
+  to: Target.kept,
+  min: 0,
+  max: 0,
+  words: [],
+  fields: {},
+} as const;
 
 function field<T>(kind: number, must: string, schema: object | null, more: object = {}): Field<T, false> {
   return { ...base, kind, must, schema, ...more };
@@ -135,6 +160,12 @@ export function minorUnits(): Field<number, false> {
   });
 }
 
+/** An integer of 0 to `max`. */
+export function upTo(max: number, to: number): Field<number, false> {
+  const schema = { type: 'integer', minimum: 0, maximum: max };
+  return field(Kind.integer, `an integer, 0 to ${max}`, schema, { to, max });
+}
+
 /** An amount in minor units, kept for the protocol to judge. The byte reader takes those of at least 0. */
 export function keptMinorUnits(): Field<number, false> {
   const { MIN_SAFE_INTEGER, MAX_SAFE_INTEGER } = Number;
@@ -171,6 +202,20 @@ export function capability(words: Words): Field<unknown, false> {
   return field(Kind.capability, 'true or false', null, { words });
 }
 
+/**
+ * A word, or true or false, that never refuses a message. Null, a number, an object or a list says nothing (0), and so
+ * does an empty text.
+ * @param otherwise the code of any other text
+ */
+export function hint(words: Words, otherwise = 0): Field<unknown, false> {
+  return field(Kind.hint, 'a string', null, { words, otherwise });
+}
+
+/** A score of 0 to `max` that never refuses a message: kept plus one, and 0 for whatever is no such integer. */
+export function score(max: number): Field<unknown, false> {
+  return field(Kind.score, 'an integer', null, { max });
+}
+
 /** A text of two or three letters or of digits, or a number: anything else names no country. */
 export function looseCountry(): Field<string | number | null, false> {
   return field(Kind.country, 'an ISO 3166 code as a string', { type: ['string', 'number', 'null'] });
@@ -178,6 +223,11 @@ export function looseCountry(): Field<string | number | null, false> {
 
 export function object<F extends Fields>(fields: F): Field<BodyOf<F>, false> {
   return field(Kind.object, 'an object', schemaOf(fields), { fields });
+}
+
+/** An object of hints and scores: any other value in its place says nothing. */
+export function looseObject<F extends Fields>(fields: F): Field<unknown, false> {
+  return field(Kind.object, 'an object', null, { fields, isLoose: true });
 }
 
 /** The JSON schema of an object with these fields. */

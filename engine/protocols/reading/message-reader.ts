@@ -4,6 +4,7 @@
  */
 import type { Channel, MessageType } from '../../core/codes.js';
 import type { Request } from '../../core/request.js';
+import type { CheckResult, Device, Initiator, Pin, Recurring, Wallet } from '../../core/vocabulary.js';
 import { countryOf } from './countries.js';
 import { isCommonDateTime } from './date-time.js';
 import { type Field, type Fields, Kind, Target } from './fields.js';
@@ -31,14 +32,20 @@ import { NamesSeen, type UnknownFields } from './member-names.js';
 const kinds = Kind;
 const targets = Target;
 const quote = 0x22;
+const minus = 0x2d;
+const nine = 0x39;
+const braceOpen = 0x7b;
 const zero = 0x30;
 const beforeUpperA = 0x40;
 const beforeLowerA = 0x60;
+const letterF = 0x66;
 const letterN = 0x6e;
 const letterT = 0x74;
 
-/** One bit of `seen` each. */
-const fieldsMax = 31;
+/** One bit of `seen` each; the fields that a protocol asks `seen` about are among the first ones of its table. */
+const lowFieldsMax = 31;
+/** Fields behind them have a word of their own. */
+const fieldsMax = 2 * lowFieldsMax;
 
 /** A field as the loops need it. */
 class FieldNode {
@@ -51,10 +58,13 @@ class FieldNode {
   readonly max: number;
   readonly index: number;
   readonly bit: number;
+  readonly isHigh: boolean;
   readonly words: readonly Uint8Array[];
   readonly codes: readonly number[];
   readonly object: ObjectNode | null;
   readonly isNullable: boolean;
+  readonly isLoose: boolean;
+  readonly otherwise: number;
 
   constructor(name: string, of: Field, index: number, object: ObjectNode | null) {
     this.name = ascii(name);
@@ -64,11 +74,14 @@ class FieldNode {
     this.min = of.min;
     this.max = of.max;
     this.index = index;
-    this.bit = 1 << index;
+    this.bit = 1 << (index % lowFieldsMax);
+    this.isHigh = index >= lowFieldsMax;
     this.words = of.words.map(([word]) => ascii(word));
     this.codes = of.words.map(([, code]) => code);
     this.object = object;
     this.isNullable = of.isNullable;
+    this.isLoose = of.isLoose;
+    this.otherwise = of.otherwise;
   }
 }
 
@@ -110,8 +123,9 @@ export interface UnknownNames {
 }
 
 export class MessageReader {
-  /** Bits of the fields that the message has. */
+  /** Bits of the fields that the message has, of the first 31. */
   seen = 0;
+  #seenHigh = 0;
   /** Bits of the fields that every message has. */
   readonly required: number;
   readonly #root: ObjectNode;
@@ -133,6 +147,7 @@ export class MessageReader {
         this.#indexes.set(parent + name, index);
         const inner = field.kind === Kind.object ? nodeOf(field.fields, `${parent}${name}.`) : null;
         node.add(new FieldNode(name, field, index, inner));
+        if (field.isRequired && index >= lowFieldsMax) throw new Error(`${name} is required: place it further up`);
         if (field.isRequired) required |= 1 << index;
       }
       return node;
@@ -152,7 +167,13 @@ export class MessageReader {
 
   /** What the message had at a field without a place in the request; 0 where it had nothing. Of an object: 1, null. */
   kept(index: number): number {
-    return (this.seen & (1 << index)) === 0 ? 0 : this.#kept[index]!;
+    const seen = index < lowFieldsMax ? this.seen & (1 << index) : this.#seenHigh & (1 << (index - lowFieldsMax));
+    return seen === 0 ? 0 : this.#kept[index]!;
+  }
+
+  /** Copies what the message had at `indexes`, as kept() gives it, to `into`. */
+  copyKept(indexes: readonly number[], into: number[]): void {
+    for (let at = 0; at < indexes.length; at++) into[at] = this.kept(indexes[at]!);
   }
 
   /** One past the last byte of a decimal; kept() is its first. */
@@ -164,6 +185,7 @@ export class MessageReader {
   read(request: Request, bytes: Uint8Array, start: number, end: number): boolean {
     this.#request = request;
     this.seen = 0;
+    this.#seenHigh = 0;
     const after = this.#readObject(this.#root, bytes, skipWhitespace(bytes, start, end), end);
     if (after < 0 || skipWhitespace(bytes, after, end) !== end) return false;
     return (this.seen & this.required) === this.required;
@@ -190,8 +212,13 @@ export class MessageReader {
         index = skipValue(bytes, index, end);
       } else {
         // The slow reader says which member comes twice.
-        if ((this.seen & field.bit) !== 0) return -1;
-        this.seen |= field.bit;
+        if (field.isHigh) {
+          if ((this.#seenHigh & field.bit) !== 0) return -1;
+          this.#seenHigh |= field.bit;
+        } else {
+          if ((this.seen & field.bit) !== 0) return -1;
+          this.seen |= field.bit;
+        }
         index = this.#readField(field, bytes, index, end);
       }
       if (index < 0) return -1;
@@ -216,12 +243,15 @@ export class MessageReader {
         return this.#readWord(field, bytes, index, end);
       case kinds.object:
         if (bytes[index] === letterN && field.isNullable) return this.#store(field, 1, nullEnd(bytes, index, end));
+        if (field.isLoose && bytes[index] !== braceOpen) return this.#store(field, 1, skipValue(bytes, index, end));
         this.#kept[field.index] = 0;
         return this.#readObject(field.object!, bytes, index, end);
       case kinds.integer: {
         const after = digitsEnd(bytes, index, end);
+        const value = integerValue(bytes, index, after);
+        if (field.max > 0 && value > field.max) return -1;
         // A fraction or an exponent fails at the next comma or brace.
-        return this.#store(field, integerValue(bytes, index, after), after);
+        return this.#store(field, value, after);
       }
       case kinds.letters:
         return this.#readLetters(field, bytes, index, end, beforeUpperA);
@@ -244,6 +274,10 @@ export class MessageReader {
       }
       case kinds.capability:
         return this.#readCapability(field, bytes, index, end);
+      case kinds.hint:
+        return this.#readHint(field, bytes, index, end);
+      case kinds.score:
+        return this.#readScore(field, bytes, index, end);
       default: {
         if (bytes[index] !== quote) return -1;
         const textEnd = plainStringEnd(bytes, index + 1, end);
@@ -311,6 +345,35 @@ export class MessageReader {
     return this.#store(field, isYes ? 1 : 0, after);
   }
 
+  #readHint(field: FieldNode, bytes: Uint8Array, index: number, end: number): number {
+    const after = skipValue(bytes, index, end);
+    if (after < 0) return -1;
+    const first = bytes[index];
+    const isText = first === quote;
+    if (!isText && first !== letterT && first !== letterF) return this.#store(field, 0, after);
+    const start = isText ? index + 1 : index;
+    const textEnd = isText ? after - 1 : after;
+    // An escape may hide a word.
+    if (isText && plainStringEnd(bytes, start, end) !== textEnd) return -1;
+    const { words } = field;
+    for (let at = 0; at < words.length; at++) {
+      if (equalsAscii(bytes, start, textEnd, words[at]!)) return this.#store(field, field.codes[at]!, after);
+    }
+    return this.#store(field, isText && textEnd > start ? field.otherwise : 0, after);
+  }
+
+  #readScore(field: FieldNode, bytes: Uint8Array, index: number, end: number): number {
+    const after = skipValue(bytes, index, end);
+    const first = bytes[index]!;
+    if (after < 0 || first === minus) return -1;
+    if (first < zero || first > nine) return this.#store(field, 0, after);
+    // 1e2 and 5.0 are integers, too.
+    if (digitsEnd(bytes, index, end) !== after) return -1;
+    const value = integerValue(bytes, index, after);
+    if (value < 0) return -1;
+    return this.#store(field, value > field.max ? 0 : value + 1, after);
+  }
+
   /** Puts a value where its field belongs. @returns `after`, or −1 when the value is below 0 */
   #store(field: FieldNode, value: number, after: number): number {
     if (value < 0) return -1;
@@ -339,6 +402,33 @@ export class MessageReader {
         break;
       case targets.final:
         request.final = value === 1;
+        break;
+      case targets.avs:
+        request.avs = value as CheckResult;
+        break;
+      case targets.cvv:
+        request.cvv = value as CheckResult;
+        break;
+      case targets.threeDS:
+        request.threeDS = value as CheckResult;
+        break;
+      case targets.pin:
+        request.pin = value as Pin;
+        break;
+      case targets.wallet:
+        request.wallet = value as Wallet;
+        break;
+      case targets.device:
+        request.device = value as Device;
+        break;
+      case targets.recurring:
+        request.recurring = (value + 1) as Recurring;
+        break;
+      case targets.initiator:
+        request.initiator = value as Initiator;
+        break;
+      case targets.riskScore:
+        request.riskScore = value;
         break;
       default:
         this.#kept[field.index] = value;

@@ -13,8 +13,10 @@ import type { Request, TextSlice } from '../../core/request.js';
 import type { Codec, CodecOptions } from '../codec.js';
 import { ascii } from '../reading/json-scan.js';
 import { MessageReader } from '../reading/message-reader.js';
+import { SignalReader } from '../reading/signals.js';
 import { copyBytes } from '../reading/write.js';
 import { Echo, stripeFields } from './fields.js';
+import { signals } from './signals.js';
 import { channelOf, readSlow, typeOf } from './slow-reader.js';
 
 const object = 'data.object';
@@ -29,6 +31,7 @@ class FastReader {
   readonly #isPartial = this.#fields.indexOf(`${object}.pending_request.is_amount_controllable`);
   readonly #method = this.#fields.indexOf(`${object}.authorization_method`);
   readonly #country = this.#fields.indexOf(`${object}.merchant_data.country`);
+  readonly #signals = new SignalReader(signals, this.#fields);
 
   constructor(panKeys: PanKeys) {
     this.#panKeys = panKeys;
@@ -46,6 +49,7 @@ class FastReader {
     request.country = fields.kept(this.#country);
     request.channel = channelOf(request.mcc, fields.kept(this.#method));
     request.partialAllowed = fields.kept(this.#isPartial) === 1;
+    this.#signals.set(request);
     const event = request.echoes[Echo.event]!;
     if (request.type === MessageType.incremental) {
       move(request.id, request.original);

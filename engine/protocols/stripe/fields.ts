@@ -5,6 +5,7 @@
 import { Channel } from '../../core/codes.js';
 import { idLengthMax, merchantNameLengthMax, Text } from '../../core/request.js';
 import * as f from '../reading/fields.js';
+import { riskScore, verificationData, wallet } from './signals.js';
 
 /** Where Request.echoes has what only Stripe's form knows. */
 export const Echo = { event: 0 } as const;
@@ -49,8 +50,11 @@ export const stripeFields = {
               amount: f.required(f.keptMinorUnits()),
               currency: f.required(currency),
               is_amount_controllable: f.capability([]),
+              network_risk_score: riskScore,
             }),
           ),
+          verification_data: verificationData,
+          wallet,
         }),
       ),
     }),

@@ -12,9 +12,11 @@ import { decodeBody, parseJson } from '../reading/body-text.js';
 import { displayText } from '../reading/display-text.js';
 import { descriptionsOf, objectPathsOf, schemaOf } from '../reading/fields.js';
 import { compileCheck, fieldError } from '../reading/schema.js';
+import { setSignals } from '../reading/signals.js';
 import { codeOf, countryIn, repeatedMember } from '../reading/slow-parts.js';
 import type { Refusal } from '../refusal.js';
 import { atmMcc, methods, type StripeBody, stripeFields } from './fields.js';
+import { signals } from './signals.js';
 
 const descriptions = descriptionsOf(stripeFields);
 const check = compileCheck(schemaOf(stripeFields), descriptions);
@@ -66,6 +68,7 @@ export function readSlow(
   request.country = countryIn([merchant.country]);
   request.channel = channelOf(request.mcc, codeOf(methods, method));
   request.partialAllowed = pending.is_amount_controllable === true;
+  setSignals(signals, request, stripeFields, parsed);
   if (isCardNumber(card.id)) return { field: `${object}.card.id`, message: panMessage };
   const isIncrement = request.type === MessageType.incremental;
   const ids = { id: isIncrement ? event : id, card: card.id, original: isIncrement ? id : undefined };

@@ -14,6 +14,15 @@ const scalars = [
   'final',
   'capture',
   'extraHash',
+  'avs',
+  'cvv',
+  'threeDS',
+  'pin',
+  'wallet',
+  'device',
+  'recurring',
+  'initiator',
+  'riskScore',
 ] as const;
 const texts = ['id', 'card', 'original', 'merchantId', 'merchantName', 'at'] as const;
 

@@ -3,7 +3,7 @@ import { signal, useSignal } from '@preact/signals';
 import { call } from '../../kit/api.js';
 import { Button, Field } from '../../kit/controls.js';
 import { minorDigits, minorOf } from '../../kit/format.js';
-import { t } from '../../kit/messages.js';
+import { t, textOf } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
 import { href, type PageProps } from '../../kit/router.js';
 import { Failed, Loading } from '../../kit/states.js';
@@ -69,7 +69,7 @@ function Editor({ path, limits, currency, reload }: EditorProps) {
     perAuthorization: shown(limits.perAuthorization),
     ...Object.fromEntries(windowNames.map((name) => [name, shown(limits[name]?.amount)])),
   });
-  const rules = useSignal<readonly string[]>(listNames.filter((name) => limits[name] !== undefined));
+  const rules = useSignal<readonly string[]>(rulesOf(limits));
   const faults = useSignal<Typed>({});
   const action = useAction();
   const submit = (event: Event) => {
@@ -103,7 +103,7 @@ function Editor({ path, limits, currency, reload }: EditorProps) {
       {rules.value.length > 0 && <h2>{t('limits.rules')}</h2>}
       {rules.value.map((name) => (
         <div key={name} class="row spread">
-          <span>{ruleText(limits, name as (typeof listNames)[number])}</span>
+          <span>{ruleText(limits, name)}</span>
           <Button
             onClick={() => {
               rules.value = rules.value.filter((one) => one !== name);
@@ -144,12 +144,31 @@ function limitsOf(before: Limits, typed: Typed, rules: readonly string[], curren
   const body = {
     ...(perAuthorization === undefined ? {} : { perAuthorization }),
     ...Object.fromEntries(windows.filter(([, window]) => Object.keys(window).length > 0)),
-    ...Object.fromEntries(listNames.filter((name) => rules.includes(name)).map((name) => [name, before[name]])),
+    // Also those that a newer API has and this page cannot name.
+    ...Object.fromEntries(rules.map((name) => [name, before[name as keyof Limits]])),
   };
   return { body, wrong };
 }
 
-function ruleText(limits: Limits, name: (typeof listNames)[number]): string {
+/** The limits that are no amounts, by name. */
+function rulesOf(limits: Limits): string[] {
+  return Object.keys(limits).filter((name) => name !== 'perAuthorization' && !windowNames.includes(name as 'daily'));
+}
+
+function ruleText(limits: Limits, name: string): string {
+  if (name === 'verification') {
+    const modes = Object.entries(limits.verification ?? {});
+    return t('limits.verification', { list: modes.map(([what, mode]) => `${checkText(what)}: ${mode}`).join(', ') });
+  }
+  if (name === 'recurring') return t(limits.recurring === 'block' ? 'limits.noRecurring' : 'limits.recurring');
+  return listNames.includes(name as 'mcc') ? listText(limits, name as 'mcc') : name;
+}
+
+function checkText(name: string): string {
+  return textOf('verification', name) ?? name;
+}
+
+function listText(limits: Limits, name: (typeof listNames)[number]): string {
   const { allow, block } = limits[name]!;
   const list = (allow ?? block ?? []).join(', ');
   return t(allow === undefined ? 'limits.blocked' : 'limits.allowed', { what: t(`rule.${name}`), list });

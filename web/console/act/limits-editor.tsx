@@ -9,7 +9,13 @@ import { Failed, Loading } from '../../kit/states.js';
 import { type Effect, EffectNote, Fault, may, Needs, riskRoles, useAct } from './acting.js';
 
 const windowNames = ['daily', 'weekly', 'monthly', 'yearly', 'lifetime'] as const;
-const listNames = ['mcc', 'merchants', 'countries', 'channels'] as const;
+const listNames = ['mcc', 'merchants', 'countries', 'channels', 'wallets'] as const;
+const verificationNames = ['avs', 'cvv', 'threeDS'] as const;
+/** What a purchase must bring along: the words that each field takes. */
+const wordFields = [
+  ...verificationNames.map((name) => ({ name: `verification.${name}`, words: ['require', 'allow', 'block'] })),
+  { name: 'recurring', words: ['allow', 'block'] },
+];
 type WindowName = (typeof windowNames)[number];
 type ListName = (typeof listNames)[number];
 
@@ -18,7 +24,11 @@ interface WindowLimit {
   readonly count?: number;
 }
 type AllowOrBlock = { readonly allow?: readonly string[]; readonly block?: readonly string[] };
-type Limits = { readonly perAuthorization?: number } & Partial<Record<WindowName, WindowLimit>> &
+type Limits = {
+  readonly perAuthorization?: number;
+  readonly verification?: Partial<Record<(typeof verificationNames)[number], string>>;
+  readonly recurring?: string;
+} & Partial<Record<WindowName, WindowLimit>> &
   Partial<Record<ListName, AllowOrBlock>>;
 
 interface ShownLimits {
@@ -109,6 +119,8 @@ function draftOf(limits: Limits, currency: string): Draft {
       [`${name}.amount`, money(limits[name]?.amount)],
       [`${name}.count`, String(limits[name]?.count ?? '')],
     ]),
+    ...verificationNames.map((name) => [`verification.${name}`, limits.verification?.[name] ?? '']),
+    ['recurring', limits.recurring ?? ''],
     ...listNames.flatMap((name) => [
       [`${name}.allow`, limits[name]?.allow?.join(' ') ?? ''],
       [`${name}.block`, limits[name]?.block?.join(' ') ?? ''],
@@ -116,13 +128,23 @@ function draftOf(limits: Limits, currency: string): Draft {
   ]);
 }
 
-/** The limits that a draft means, or the names of the fields that mean nothing. */
+/** What the form has no field for stays as it was. */
+function unshownOf(limits: Limits): Record<string, unknown> {
+  const shown = ['perAuthorization', 'verification', 'recurring', ...windowNames, ...listNames];
+  return Object.fromEntries(Object.entries(limits).filter(([name]) => !shown.includes(name)));
+}
+
+/**
+ * The limits that a draft means, or the names of the fields that mean nothing.
+ * @param before the limits as they are
+ */
 export function limitsOf(
   draft: Draft,
   currency: string,
+  before: Limits = {},
 ): { readonly limits: Limits; readonly faults: readonly string[] } {
   const faults: string[] = [];
-  const read = (name: string, parse: (text: string) => number | null) => {
+  const read = <T,>(name: string, parse: (text: string) => T | null): T | undefined => {
     const text = (draft[name] ?? '').trim();
     if (text === '') return undefined;
     const value = parse(text);
@@ -132,7 +154,7 @@ export function limitsOf(
   const money = (name: string) => read(name, (text) => minorOf(text, currency));
   const count = (name: string) => read(name, (text) => (/^\d{1,9}$/.test(text) ? Number(text) : null));
   const words = (name: string) => (draft[name] ?? '').split(/[\s,]+/).filter((one) => one !== '');
-  const limits: Record<string, unknown> = {};
+  const limits: Record<string, unknown> = unshownOf(before);
   const perAuthorization = money('perAuthorization');
   if (perAuthorization !== undefined) limits['perAuthorization'] = perAuthorization;
   for (const name of windowNames) {
@@ -146,6 +168,13 @@ export function limitsOf(
     if (allow.length > 0) limits[name] = { allow };
     else if (block.length > 0) limits[name] = { block };
   }
+  const chosen = Object.fromEntries(
+    wordFields.map(({ name, words }) => [name, read(name, (text) => (words.includes(text) ? text : null))]),
+  );
+  const modes = verificationNames.map((name) => [name, chosen[`verification.${name}`]] as const);
+  const set = modes.filter(([, mode]) => mode !== undefined);
+  if (set.length > 0) limits['verification'] = Object.fromEntries(set);
+  if (chosen['recurring'] !== undefined) limits['recurring'] = chosen['recurring'];
   return { limits: limits as Limits, faults };
 }
 
@@ -161,7 +190,7 @@ function Editor({ shown, path, currency }: EditorProps) {
   const draft = useSignal(draftOf(before, currency));
   const preview = useSignal<Preview | null>(null);
   const effect = useSignal<Effect | null>(null);
-  const { limits, faults } = limitsOf(draft.value, currency);
+  const { limits, faults } = limitsOf(draft.value, currency, before);
   const set = (name: string) => (value: string) => {
     draft.value = { ...draft.value, [name]: value };
     preview.value = null;
@@ -236,6 +265,10 @@ function Fields({ draft, faults, currency, set }: FieldsProps) {
         field(`${name}.allow`, t('limit.allow', { what: t(`limit.${name}`) })),
         field(`${name}.block`, t('limit.block', { what: t(`limit.${name}`) })),
       ])}
+      {verificationNames.map((name) =>
+        field(`verification.${name}`, `${t(`verification.${name}`)}: require, allow, block`),
+      )}
+      {field('recurring', `${t('limit.recurring')}: allow, block`)}
     </div>
   );
 }

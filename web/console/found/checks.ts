@@ -28,6 +28,11 @@ export function wordsOf({ reason, detail, passed, numbers: n }: Check, currency:
         : money('amount');
     return [t('check.amount_invalid'), how];
   }
+  if (reason === 'verification_failed') {
+    const [level = '', , what = ''] = detail.split('.');
+    const named = { level: textOf('level', level) ?? level, what: textOf('verification', what) ?? what };
+    return [t(key, named), t('check.verificationHow', values)];
+  }
   if (reason.endsWith('_blocked')) return [t(key, values), listWords(n)];
   const how = textOf('checkHow', reason);
   const given = Object.keys(n).length > 0 && how !== null;
@@ -70,6 +75,8 @@ function listWords(n: CheckNumbers): string {
     t(n[level] === 'block' ? 'check.blockList' : 'check.allowList', { level: textOf('level', level) ?? level }),
   );
   const entry = n['entry'];
+  // Of recurring purchases there is nothing to list.
+  if (entry === undefined) return named.join(', ');
   return [named.join(', '), entry === null ? t('check.noEntry') : t('check.entry', { entry: String(entry) })].join(
     ': ',
   );
