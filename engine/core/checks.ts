@@ -13,6 +13,7 @@ import { MessageType, TransactionStatus } from './codes.js';
 import type { Context } from './decision-context.js';
 import { Level as Levels, windowCount, windowDetail } from './limit-names.js';
 import { Reason } from './reasons.js';
+import { takesBackPosted } from './request.js';
 
 type Check = {
   readonly reason: Reason;
@@ -97,7 +98,7 @@ function originalClosed(context: Context): boolean {
       return status !== TransactionStatus.open || context.idIsSpent;
     case T.reversal:
       // A second reversal, or one after the expiry, is acknowledged and changes nothing. Posted money is for a refund.
-      return status === TransactionStatus.completed && context.request.askedType !== T.authorization;
+      return status === TransactionStatus.completed && !takesBackPosted(context.request.askedType);
     default:
       return false;
   }

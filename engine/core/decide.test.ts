@@ -566,6 +566,45 @@ revoke a2                           -> system_error 96 0 990/10/0
 transaction a2                      -> reversed 0/0 refunded=0
 used card C daily                   -> 10/1
 
+= a reversal may say what remains of a hold, and takes no more of it when it comes again
+account A funds=1000
+card C of A U
+a1 authorization C 800                             -> approved 00 800 200/800/0
+r1 reversal C 300 original=a1 answers=advice       -> approved 00 500 700/300/0
+r2 reversal C 300 original=a1 answers=advice       -> approved 00 0 700/300/0
+r3 reversal C 100 original=a1 answers=advice       -> approved 00 200 900/100/0
+r4 reversal C 0 original=a1 answers=advice         -> amount_invalid 13 0 900/100/0
+used card C daily                                  -> 100/1
+r5 reversal C original=a1                          -> approved 00 100 1000/0/0
+r6 reversal C 50 original=a1 answers=advice        -> approved 00 0 1000/0/0
+a2 authorization C 400                             -> approved 00 400 600/400/0
+c2 clearing C 400 original=a2                      -> approved 00 400 600/0/400
+r7 reversal C 50 original=a2 answers=advice        -> original_closed 84 0 600/0/400
+used card C daily                                  -> 400/1
+
+= a reversal takes a purchase that was posted at once back, whole or but for what remains
+account A funds=1000
+card C of A U
+a1 authorization C 800 capture                     -> approved 00 800 200/0/800
+r1 reversal C 300 original=a1 answers=clearing     -> approved 00 500 700/0/300
+r2 reversal C 300 original=a1 answers=clearing     -> approved 00 0 700/0/300
+transaction a1                                     -> completed 0/300 refunded=0
+used card C daily                                  -> 300/1
+r3 reversal C original=a1 answers=authorization    -> approved 00 300 1000/0/0
+r4 reversal C 10 original=a1 answers=clearing      -> approved 00 0 1000/0/0
+transaction a1                                     -> reversed 0/0 refunded=0
+used card C daily                                  -> 0/0
+
+= a reversal takes a refund back once
+account A funds=1000
+card C of A U
+f1 refund C 300                                    -> approved 00 300 1300/0/-300
+r1 reversal C original=f1 answers=refund           -> approved 00 300 1000/0/0
+r2 reversal C original=f1 answers=refund           -> approved 00 0 1000/0/0
+a1 authorization C 800 capture                     -> approved 00 800 200/0/800
+r3 reversal C original=a1 answers=refund           -> approved 00 0 200/0/800
+transaction a1                                     -> completed 0/800 refunded=0
+
 = a single-message purchase can be revoked too
 account A funds=1000 partial
 card C of A U

@@ -5,6 +5,7 @@ import { MessageType as T, TransactionStatus } from './codes.js';
 import { type Context, cameToNothing } from './decision-context.js';
 import { unreachable } from './invariant.js';
 import { detailForcePost } from './limit-names.js';
+import { type Request, saysRemainder } from './request.js';
 
 export function effects(context: Context): void {
   const { request, outcome } = context;
@@ -123,13 +124,14 @@ function reverse(context: Context): void {
   const { outcome, request, books, transaction } = context;
   const { transactions } = books;
   if (transactions.status(transaction) === TransactionStatus.completed) {
-    undoPurchase(context);
+    if (request.askedType === T.refund) undoRefund(context);
+    else undoPurchase(context);
     return;
   }
   const held = transactions.held(transaction);
-  // Asking for more than is left releases what is left: reversals cannot be refused.
-  const released = request.amountMinor < 0 ? held : Math.min(request.amountMinor, held);
-  outcome.amountMinor = request.amountMinor < 0 ? released : request.amountMinor;
+  const released = releasedOf(request, held);
+  const saysReleased = request.amountMinor >= 0 && !saysRemainder(request.askedType);
+  outcome.amountMinor = saysReleased ? request.amountMinor : released;
   outcome.approvedAmountMinor = released;
   const status = transactions.status(transaction);
   outcome.transactionStatus =
@@ -141,17 +143,35 @@ function reverse(context: Context): void {
   );
 }
 
-/** The network did not take a purchase that was posted at once. It is taken back whole, and was none. */
-function undoPurchase({ outcome, books, transaction }: Context): void {
+/** Asking for more than is left releases what is left: reversals cannot be refused. */
+function releasedOf({ amountMinor, askedType }: Request, held: number): number {
+  if (amountMinor < 0) return held;
+  return saysRemainder(askedType) ? Math.max(0, held - amountMinor) : Math.min(amountMinor, held);
+}
+
+/** The network did not take a purchase that was posted at once, or only a part of it. Taken back whole, it was none. */
+function undoPurchase({ outcome, request, books, transaction }: Context): void {
   const { transactions } = books;
   const posted = Math.max(0, transactions.posted(transaction));
-  outcome.amountMinor = posted;
-  outcome.approvedAmountMinor = posted;
-  outcome.postedDelta = 0 - posted;
-  outcome.transactionStatus = TransactionStatus.reversed;
+  const remaining = saysRemainder(request.askedType) ? Math.min(posted, Math.max(0, request.amountMinor)) : 0;
+  const undone = posted - remaining;
+  outcome.amountMinor = undone;
+  outcome.approvedAmountMinor = undone;
+  outcome.postedDelta = 0 - undone;
+  outcome.transactionStatus = remaining > 0 ? TransactionStatus.completed : TransactionStatus.reversed;
   outcome.olderSpendDay = transactions.firstDay(transaction);
-  outcome.olderSpendAmountDelta = 0 - posted;
-  outcome.olderSpendCountDelta = posted > 0 ? -1 : 0;
+  outcome.olderSpendAmountDelta = 0 - undone;
+  outcome.olderSpendCountDelta = posted > 0 && remaining === 0 ? -1 : 0;
+}
+
+/** A refund that was credited at once did not happen. It had given the windows nothing back, for it stood alone. */
+function undoRefund({ outcome, books, transaction }: Context): void {
+  const { transactions } = books;
+  const credited = Math.max(0, 0 - transactions.posted(transaction));
+  outcome.amountMinor = credited;
+  outcome.approvedAmountMinor = credited;
+  outcome.postedDelta = credited;
+  outcome.transactionStatus = credited > 0 ? TransactionStatus.reversed : TransactionStatus.completed;
 }
 
 function closedStatus(context: Context, whenNothingPosted: TransactionStatus): TransactionStatus {

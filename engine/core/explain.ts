@@ -23,7 +23,7 @@ import {
 import { Outcome } from './outcome.js';
 import { Reason, reasonEntry } from './reasons.js';
 import { RecordOffset, readRecordOutcome, readRecordRequest, readRecordTrace } from './record.js';
-import { amountMinorMax, fundsMinorMax, Request, textOf, windowMinorMax } from './request.js';
+import { amountMinorMax, fundsMinorMax, Request, takesBackPosted, textOf, windowMinorMax } from './request.js';
 import {
   Lists,
   listAllows,
@@ -374,7 +374,7 @@ function closedOf(request: Request, seen: Seen): Evaluated {
 
 function isClosed({ type, askedType }: Request, status: TransactionStatus, idIsSpent: boolean, seen: Seen): boolean {
   if (status === TransactionStatus.none) return false;
-  if (type === T.reversal) return status === TransactionStatus.completed && askedType !== T.authorization;
+  if (type === T.reversal) return status === TransactionStatus.completed && !takesBackPosted(askedType);
   if (type === T.incremental) return status !== TransactionStatus.open || idIsSpent;
   return (status === TransactionStatus.tombstone && !hasFollow(seen, 'replacesHold')) || idIsSpent;
 }

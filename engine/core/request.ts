@@ -68,7 +68,8 @@ export class Request implements Signals {
    * elsewhere. An authorization that this engine may have approved too keeps the hold that it took. An increment adds
    * to the hold of its original. 0: an advice names the whole of its hold. Of a clearing or reversal: authorization,
    * where this engine may have posted the purchase at once. The clearing then posts nothing, and the reversal takes it
-   * back. 0 of every other message.
+   * back. Of a reversal also advice, where its amount is what remains of the hold, and clearing, where it is what
+   * remains of a purchase that was posted at once. Refund, where it takes back a refund. 0 of every other message.
    */
   askedType: MessageType | 0 = 0;
   protocol: Protocol = Protocols.native;
@@ -185,6 +186,18 @@ export class Request implements Signals {
     this.unknownFields = 0;
     for (let index = 0; index < this.texts.length; index++) clear(this.texts[index]!);
   }
+}
+
+/** Whether a reversal that answers for such a question takes back what was posted at once. */
+export function takesBackPosted(askedType: Request['askedType']): boolean {
+  return (
+    askedType === MessageTypes.authorization || askedType === MessageTypes.clearing || askedType === MessageTypes.refund
+  );
+}
+
+/** Whether the amount of such a reversal is what remains, and not what goes. */
+export function saysRemainder(askedType: Request['askedType']): boolean {
+  return askedType === MessageTypes.advice || askedType === MessageTypes.clearing;
 }
 
 /** A text as a string, for the few that need one: it allocates. */
