@@ -3,6 +3,7 @@
  * that names the variable and says what would be right.
  */
 
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { cardLifetimeS } from '../platform/cache/keys.js';
 import { ConfigError, logLevels, Variables } from '../platform/config/variables.js';
@@ -15,6 +16,7 @@ import { Protocol } from './core/codes.js';
 import { journalFrameBytesMax } from './core/limits.js';
 import type { Policy } from './core/question.js';
 import type { JournalSizes } from './exchange/journal-sizes.js';
+import { type LinkSettings, readLinkSettings } from './protocols/iso8583/link-settings.js';
 import type { SigningSecrets } from './transports/http/routes.js';
 import { standardKey } from './transports/http/signatures.js';
 
@@ -77,6 +79,8 @@ export interface EngineConfig {
   readonly feedKeys: readonly string[];
   /** Of the processors that sign their requests, newest first; a processor without any has no path. */
   readonly signingSecrets: SigningSecrets;
+  /** Links of ISO 8583 over TCP, each with a port of its own. */
+  readonly isoLinks: readonly LinkSettings[];
   /** Messages of the native form with unknown fields are refused. */
   readonly strictFields: boolean;
   /** Bounds of one partition's memory, in entries. */
@@ -138,7 +142,7 @@ export function readEngineConfig(
   const partitions = readPartitions(variables, journal, cores);
   const host = variables.text('HOST', { fallback: '127.0.0.1' });
   return Object.freeze({
-    ...readConnectionBounds(variables, partitions.partitionCount, openFilesMax),
+    ...readConnections(variables, partitions.partitionCount, openFilesMax),
     host,
     peer: readPeer(variables, engineTokens),
     authPort: variables.integer('AUTH_PORT', { ...port, fallback: 8080 }),
@@ -200,6 +204,22 @@ function readPeer(variables: Variables, engineTokens: readonly string[]): PeerCo
   });
 }
 
+function readIsoLinks(variables: Variables): readonly LinkSettings[] {
+  const path = variables.text('ISO8583_LINKS', { fallback: '' });
+  if (path === '') return Object.freeze([]);
+  // A key that follows from ENGINE_TOKEN would give every card another token when that is rotated.
+  if (variables.list('PAN_KEY').length === 0) {
+    throw new ConfigError('ISO8583_LINKS needs PAN_KEY: the tokens of cards are hashes of their numbers under it');
+  }
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`ISO8583_LINKS: the file ${path} cannot be read: ${(error as Error).message}`);
+  }
+  return readLinkSettings(text);
+}
+
 /** Most secrets of a processor: each costs every wrong request an HMAC. */
 const signingSecretsMax = 8;
 
@@ -255,16 +275,19 @@ const opsConnectionsMin = 32;
 /** Of the limit of open files. */
 const opsShare = 1 / 16;
 
-function readConnectionBounds(
+function readConnections(
   variables: Variables,
   partitionCount: number,
   limit: number,
-): Pick<EngineConfig, 'authConnections' | 'opsConnections'> {
+): Pick<EngineConfig, 'authConnections' | 'opsConnections' | 'isoLinks'> {
+  const isoLinks = readIsoLinks(variables);
   const count = { fallback: undefined, min: 1, max: 1_000_000 };
-  const reserve = ownDescriptors + partitionCount * descriptorsPerPartition;
+  const ofLinks = isoLinks.reduce((sum, { connectionsMax }) => sum + connectionsMax + 1, 0);
+  const reserve = ownDescriptors + partitionCount * descriptorsPerPartition + ofLinks;
   const fallback = Math.floor(Math.min(opsConnectionsMax, Math.max(opsConnectionsMin, limit * opsShare)));
   const ops = variables.integer('OPS_CONNECTIONS_MAX', { ...count, fallback });
   return {
+    isoLinks,
     authConnections: connectionBounds({
       limit,
       reserve: reserve + ops,

@@ -87,8 +87,9 @@ class RunningEngine implements Engine {
     this.#startTimers();
     await this.#takeLedger();
     await this.#startLedger();
-    const { commands, server } = this.#ports;
+    const { commands, server, links } = this.#ports;
     await server.listen();
+    await links.listen();
     this.#times.ended('listen');
     commands.open();
     this.#watch.health.serving();
@@ -150,14 +151,16 @@ class RunningEngine implements Engine {
   async stop(): Promise<void> {
     const { config, log } = this.#base;
     const { ledger, shipper } = this.#parts;
-    const { commands, server } = this.#ports;
+    const { commands, server, links } = this.#ports;
     log.info('stopping: answering what is in flight');
     this.#watch.health.stopping();
     server.leave();
     const isTakenOver = await this.#ownership.leave();
     server.stopAccepting();
+    links.stopAccepting();
     if (!isTakenOver) {
       server.refuse();
+      links.refuse();
       commands.close();
     }
     await ledger.drain(config.deadlineMs + 1000);
@@ -174,6 +177,7 @@ class RunningEngine implements Engine {
     const { hosts, redisCards, shipper } = this.#parts;
     for (const timer of this.#timers) clearInterval(timer);
     this.#ports.server.close();
+    await this.#ports.links.close();
     await this.#ports.ops.close();
     await Promise.all(hosts.map((host) => host.stop()));
     // Behind the last decision: from here on no client waits for this engine.

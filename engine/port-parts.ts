@@ -1,5 +1,6 @@
 /** The two ports of an engine: authorizations and operations. */
 import type { Log } from '../platform/log.js';
+import { PanKeys } from '../platform/masking/hidden-ids.js';
 import { maskCardData, maskedStart } from '../platform/masking/redact.js';
 import { ConnectionGate, measureConnections } from '../platform/process/connection-gate.js';
 import { Protocol } from './core/codes.js';
@@ -11,18 +12,23 @@ import { MessageTraces } from './ops/message-traces.js';
 import { Ops } from './ops/ops.js';
 import type { OpsParts } from './ops-parts.js';
 import type { Ownership } from './ownership.js';
+import type { Codec } from './protocols/codec.js';
 import type { Fact } from './protocols/facts/codec.js';
 import { createCodecs } from './protocols/registry.js';
 import { BasicAuth } from './transports/http/basic-auth.js';
 import { routesOf, signedRoutesOf } from './transports/http/routes.js';
 import { Server } from './transports/http/server.js';
+import type { CardFinder } from './transports/iso8583/known-cards.js';
+import { measureLinks } from './transports/iso8583/link-counts.js';
+import type { LinksOptions } from './transports/iso8583/link-options.js';
+import { IsoLinks } from './transports/iso8583/links.js';
 
 /** At most so many warnings of one kind a second. */
 const warningsPerSecondMax = 10;
 
 export function portParts(
   base: EngineBase,
-  { admission, ledger }: LedgerParts,
+  { admission, ledger, cardOwners }: LedgerParts,
   ownership: Ownership,
   { telemetry, health, live }: OpsParts,
 ) {
@@ -32,8 +38,16 @@ export function portParts(
   const warnings = serverWarnings(log, nowMs);
   const authGate = new ConnectionGate('auth', config.authConnections, log);
   const opsGate = new ConnectionGate('ops', config.opsConnections, log);
-  measureConnections(telemetry, [authGate, opsGate]);
   const codecs = createCodecs(config);
+  const slow = (totalMs: number, waitMs: number, runMs: number): void => {
+    messageTraces?.noteSlow();
+    warnings.slow(totalMs, waitMs, runMs);
+  };
+  const { deadlineMs } = config;
+  const shared = { admission, clock, telemetry, ledger, slowMs, deadlineMs };
+  const links = isoLinks(base, cardOwners, codecs[Protocol.iso8583]!, { ...warnings, ...shared, slow });
+  measureConnections(telemetry, [authGate, opsGate, ...links.gates]);
+  measureLinks(telemetry, links.counts);
   const auth = new BasicAuth(config.processorUser, config.processorPasswords);
   const server = new Server({
     host: config.host,
@@ -41,19 +55,11 @@ export function portParts(
     routes: routesOf(codecs),
     signedRoutes: signedRoutesOf(codecs, config.signingSecrets, auth),
     auth,
-    clock,
-    admission,
     gate: authGate,
-    telemetry,
     traces: messageTraces,
-    ledger,
     ...warnings,
-    slow(totalMs, waitMs, runMs): void {
-      messageTraces?.noteSlow();
-      warnings.slow(totalMs, waitMs, runMs);
-    },
-    slowMs,
-    deadlineMs: config.deadlineMs,
+    ...shared,
+    slow,
   });
   const commands = new LedgerCommands({
     admission,
@@ -80,7 +86,23 @@ export function portParts(
       release: (body) => commands.release(body),
     },
   });
-  return { server, commands, ops };
+  return { server, links, commands, ops };
+}
+
+function isoLinks(
+  { config, log }: EngineBase,
+  cardOwners: CardFinder,
+  codec: Codec,
+  options: Omit<LinksOptions, 'codec' | 'panKeys' | 'unbooked' | 'trouble'> & ReturnType<typeof serverWarnings>,
+): IsoLinks {
+  const linksOptions: LinksOptions = {
+    ...options,
+    codec,
+    panKeys: new PanKeys(config.panKeys),
+    unbooked: (id, type, reason) => options.unbooked({ id, type }, reason),
+    trouble: options.linkTrouble,
+  };
+  return new IsoLinks(config.isoLinks, linksOptions, cardOwners, log);
 }
 
 /** Of a notification in the log: enough for one message of any processor. */
@@ -91,8 +113,9 @@ function serverWarnings(log: Log, nowMs: () => number) {
   const unsupportedWarnings = new RateLimit(warningsPerSecondMax);
   const unbookedWarnings = new RateLimit(warningsPerSecondMax);
   const unreadWarnings = new RateLimit(warningsPerSecondMax);
+  const linkWarnings = new RateLimit(warningsPerSecondMax);
   return {
-    unbooked({ id, type }: Fact, reason: Reason): void {
+    unbooked({ id, type }: Pick<Fact, 'id'> & { readonly type: string }, reason: Reason): void {
       if (!unbookedWarnings.allows(nowMs())) return;
       const fact = { id: maskCardData(id), type, reason: reasonEntry(reason).name };
       log.warn(fact, 'a fact that a processor reported is in no books; book it by hand, or correct what it names');
@@ -103,6 +126,10 @@ function serverWarnings(log: Log, nowMs: () => number) {
         { body: maskedStart(Buffer.from(body).toString('utf8'), unreadLengthMax) },
         'a notification names what this version does not know, and was acknowledged',
       );
+    },
+    linkTrouble(link: string, why: string): void {
+      if (linkWarnings.allows(nowMs()))
+        log.warn({ link, why }, 'an ISO 8583 link has dropped a message or closed a connection');
     },
     unsupported(answer: string): void {
       if (unsupportedWarnings.allows(nowMs())) log.warn({ answer }, 'declined a kind of message that is not served');

@@ -10,6 +10,7 @@ import {
   measureRoom,
 } from '../../engine/ops/engine-metrics.js';
 import { Telemetry } from '../../engine/ops/telemetry.js';
+import { measureLinks } from '../../engine/transports/iso8583/link-counts.js';
 import { createLog } from '../../platform/log.js';
 import type { Metrics } from '../../platform/metrics/metrics.js';
 import { OperationTimes } from '../../platform/metrics/operation-times.js';
@@ -38,6 +39,7 @@ export function engineMetrics(): DescribedMetric[] {
     throw new Error('nothing is scraped here');
   });
   measureConnections(telemetry, []);
+  measureLinks(telemetry, []);
   const notScraped = {} as never;
   measureDatabase(telemetry, { times: new OperationTimes() } as never);
   measureFeed(telemetry, { changeTimes: new OperationTimes() });

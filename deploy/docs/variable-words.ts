@@ -83,6 +83,13 @@ export const variableGroups: readonly VariableGroup[] = [
           'endpoint of real-time authorizations and of that of other events. See [Stripe](protocols/stripe.md).',
         seen: ['authorization_unauthorized_total', 'notifications_total'],
       },
+      ISO8583_LINKS: {
+        default: 'no port of ISO 8583',
+        does:
+          'Path of the JSON file with the links of ISO 8583 over TCP. Each has a port of its own. It needs ' +
+          '`PAN_KEY`. See [ISO 8583](protocols/iso8583.md).',
+        seen: ['iso8583_messages_total', 'iso8583_unparsable_total'],
+      },
       ENGINE_TOKEN: {
         kind: 'same',
         tools: '`make run`',

@@ -80,6 +80,7 @@ export const Protocol = {
   stripeEvents: 7,
   /** Facts of Marqeta's notifications. */
   marqetaEvents: 8,
+  iso8583: 9,
 } as const;
 export type Protocol = (typeof Protocol)[keyof typeof Protocol];
 /** Indexed by Protocol; a processor's events have its name. */
@@ -93,6 +94,7 @@ export const protocolNames = [
   'stripe',
   'stripe',
   'marqeta',
+  'iso8583',
 ] as const;
 
 /**

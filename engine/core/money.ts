@@ -11,9 +11,27 @@ const packedCodeCount = 27 ** 3;
 
 // One byte per possible code: a lookup on the hot path is one load, and an unknown code is −1 like an absent one.
 const exponents = new Int8Array(packedCodeCount).fill(-1);
+/** ISO 4217 has three digits for each currency too. */
+const numberCount = 1000;
+const byNumber = new Uint16Array(numberCount);
+const numbers = new Uint16Array(packedCodeCount);
 for (const record of currencyCodes.data) {
   const packed = packLetters(record.code);
-  if (packed > 0 && record.digits >= 0 && record.digits <= 4) exponents[packed] = record.digits;
+  if (packed > 0 && record.digits >= 0 && record.digits <= 4) {
+    exponents[packed] = record.digits;
+    byNumber[Number(record.number)] = packed;
+    numbers[packed] = Number(record.number);
+  }
+}
+
+/** packLetters() of the currency with that ISO 4217 number; 0 when there is none. */
+export function currencyOfNumber(number: number): number {
+  return byNumber[number] ?? 0;
+}
+
+/** The ISO 4217 number of a currency (packLetters form); 0 when the code is not in the standard. */
+export function numberOfCurrency(currencyPacked: number): number {
+  return numbers[currencyPacked] ?? 0;
 }
 
 /**

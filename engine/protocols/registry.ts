@@ -7,6 +7,7 @@ import { PanKeys } from '../../platform/masking/hidden-ids.js';
 import type { Codec, CodecOptions } from './codec.js';
 import { createLedgerCodec } from './commands/codec.js';
 import { createLithicEventCodec, createMarqetaEventCodec, createStripeEventCodec } from './facts/codec.js';
+import { createIsoCodec } from './iso8583/codec.js';
 import { createLithicCodec } from './lithic/codec.js';
 import { createMarqetaCodec } from './marqeta/codec.js';
 import { createNativeCodec } from './native/codec.js';
@@ -21,6 +22,7 @@ const makers: readonly ((options: CodecOptions) => Codec)[] = [
   createStripeCodec,
   createStripeEventCodec,
   createMarqetaEventCodec,
+  createIsoCodec,
 ];
 
 export interface WireOptions {

@@ -13,6 +13,9 @@ import { holdsPan, textHoldsPan } from './redact.js';
 const prefix = 'hidden_';
 const hashBytes = 20;
 const letterA = 0x61;
+const panTokenPrefix = 'pan_';
+/** 128 bits: who has a token can try to pay. With the prefix it fits into a row of Cards. */
+const panTokenBytes = 16;
 /** Longest hash that is kept in the place of an identifier, with what stands before it (see keepIds) and behind it. */
 export const keptFormBytesMax = 64;
 /** Each key is one more hash of every identifier that holds a card number, and one more key of its lookup. */
@@ -34,15 +37,32 @@ export class PanKeys {
     return textHoldsPan(id) ? this.#keys.map((key) => this.#hash(id, key)) : [id];
   }
 
-  /** Letters only: a hash in digits could pass for a card number itself. */
-  #hash(id: string, key: string): string {
-    const digest = createHmac('sha256', key).update(id).digest();
-    let text = prefix;
-    for (const byte of digest.subarray(0, hashBytes)) {
-      text += String.fromCharCode(letterA + (byte >> 4), letterA + (byte & 15));
-    }
-    return text;
+  /**
+   * The card tokens that stand for a card number, for protocols that have no other name of a card. The first is under
+   * the newest key. No identifier has a NUL, so none has the same hash.
+   * @param pan digits alone
+   */
+  panTokens(pan: string): string[] {
+    return this.#keys.map((key) => {
+      const digest = createHmac('sha256', key).update(`pan\0${pan}`).digest();
+      return panTokenPrefix + letters(digest, panTokenBytes);
+    });
   }
+
+  #hash(id: string, key: string): string {
+    return prefix + letters(createHmac('sha256', key).update(id).digest(), hashBytes);
+  }
+}
+
+const pairs = Array.from({ length: 256 }, (_, byte) =>
+  String.fromCharCode(letterA + (byte >> 4), letterA + (byte & 15)),
+);
+
+/** The first bytes of a hash, each as two letters from a to p: in digits it could pass for a card number itself. */
+export function letters(digest: Uint8Array, byteCount: number): string {
+  let text = '';
+  for (let index = 0; index < byteCount; index++) text += pairs[digest[index]!]!;
+  return text;
 }
 
 /**

@@ -49,6 +49,10 @@ export interface LinkSettings {
   readonly idleEchoS: number;
   /** Fields that an answer takes over beside those that every answer does. */
   readonly echoFields: readonly number[];
+  /** DE39 of a verification (amount zero) without objection, as a code of 1987. */
+  readonly verificationAnswer: '85' | '00';
+  /** The field with the network's trace id, which is the same in all messages about one purchase. */
+  readonly traceField?: number;
   /** What a repeat gets: the stored answer again, or code 94 (913 in the codes of 1993). */
   readonly duplicateAnswer: 'stored' | 'refused';
   /** Absent: nothing is approved in part. */
@@ -130,6 +134,8 @@ const linkSchema = objectOf(['name', 'port', 'packager', 'framing'], {
   }),
   idleEchoS: { type: 'integer', minimum: 0, maximum: 3600 },
   echoFields: { type: 'array', items: field, uniqueItems: true, maxItems: 32 },
+  verificationAnswer: oneOf(['85', '00']),
+  traceField: field,
   duplicateAnswer: oneOf(['stored', 'refused']),
   partialApproval: objectOf(['field', 'position', 'value'], {
     field,
@@ -187,6 +193,7 @@ function withUsualValues(given: GivenLink, index: number): LinkSettings {
     host: '127.0.0.1',
     idleEchoS: 0,
     echoFields: [],
+    verificationAnswer: '85',
     duplicateAnswer: 'stored',
     responseCodes: given.packager.version,
     signOnRequired: false,
@@ -200,7 +207,8 @@ function withUsualValues(given: GivenLink, index: number): LinkSettings {
 }
 
 /** What the schema cannot say. */
-function checkParts({ packager, framing, tls, echoFields, partialApproval }: GivenLink, index: number): void {
+function checkParts(given: GivenLink, index: number): void {
+  const { packager, framing, tls, echoFields, partialApproval, traceField } = given;
   let known: Packager;
   try {
     known = new Packager(packager);
@@ -215,9 +223,8 @@ function checkParts({ packager, framing, tls, echoFields, partialApproval }: Giv
   if (tls?.requireClientCertificate === true && tls.caFile === undefined) {
     throw fault(`[${index}].tls`, 'needs caFile, to check client certificates with');
   }
-  const absent = [...(echoFields ?? []), ...(partialApproval === undefined ? [] : [partialApproval.field])].find(
-    (number) => !known.has(number),
-  );
+  const named = [...(echoFields ?? []), partialApproval?.field, traceField];
+  const absent = named.find((number) => number !== undefined && !known.has(number));
   if (absent !== undefined) throw fault(`[${index}]`, `names field ${absent}, which its packager does not have`);
 }
 

@@ -1,0 +1,261 @@
+/** Links of ISO 8583 over TCP: real engine, real sockets, real worker, real Postgres. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { auditBooks } from '../../deploy/audit/audit-books.js';
+import { findFreePort } from '../../deploy/free-port.js';
+import { folderFor } from '../../deploy/testing/for-test.js';
+import { startTestEngine } from '../testing/engine-inside.js';
+import { engineBooks, metric, untilSettled } from '../testing/engine-process.js';
+import { IsoClient, type IsoFields, testFraming, testPackager, testPanToken } from '../testing/iso-client.js';
+
+const folder = folderFor(t);
+const port = await findFreePort();
+const links = join(folder, 'links.json');
+const link = { name: 'network', port, packager: testPackager, framing: testFraming };
+const usual = {
+  ...link,
+  traceField: 62,
+  partialApproval: { field: 60, position: 10, value: '1' },
+  connectionsMax: 16,
+};
+function settings(list: readonly object[], file = links): Record<string, string> {
+  writeFileSync(file, JSON.stringify(list));
+  return { ISO8583_LINKS: file };
+}
+const changes = { ...settings([usual]), PARTITIONS: '2' };
+const main = await startTestEngine(t, { accounts: 60, cardsPerAccount: 1, balanceMinor: 10_000, changes });
+await main.sql`update accounts set partial_approval = true`;
+await main.restart();
+const client = await IsoClient.open({ port });
+t.teardown(() => client.close());
+
+let accountsUsed = 0;
+/** An account whose card has a number. */
+async function freshCard(at = main) {
+  const number = String(++accountsUsed).padStart(6, '0');
+  const pan = `999999${String(accountsUsed).padStart(10, '0')}`;
+  const token = testPanToken(pan);
+  await at.sql`
+    insert into cards (public_id, token, account_id, user_id, name, expires)
+    select ${token}, ${token}, account_id, user_id, name, expires from cards where token = ${`card_${number}_1`}`;
+  return { account: `acct_${number}`, pan };
+}
+
+let trace = 0;
+const nextTrace = () => String(++trace).padStart(6, '0');
+
+/** A message about a purchase in a shop. */
+function message(mti: string, pan: string, amount: number, more: Readonly<Record<number, string>> = {}): IsoFields {
+  const stan = nextTrace();
+  return {
+    mti,
+    2: pan,
+    3: '000000',
+    4: String(amount).padStart(12, '0'),
+    7: '0314092653',
+    11: stan,
+    12: '092653',
+    13: '0314',
+    18: '5411',
+    22: '051',
+    32: '123456',
+    37: `607309${stan}`,
+    41: 'TERM0007',
+    42: 'SHOP00000000042',
+    43: 'CORNER GROCER            SPRINGFIELD  US',
+    49: '840',
+    ...more,
+  };
+}
+/** DE 90 of a message. */
+const originalOf = (fields: IsoFields) =>
+  fields.mti + fields[11] + fields[7] + fields[32]!.padStart(11, '0') + '0'.repeat(11);
+/** The reversal of a message. */
+const reversalOf = (mti: string, fields: IsoFields, more: Readonly<Record<number, string>> = {}): IsoFields =>
+  message(mti, fields[2]!, Number(fields[4]), { 3: fields[3]!, 90: originalOf(fields), ...more });
+/** DE 95 with what remains. */
+const remains = (amount: number) => `${String(amount).padStart(12, '0')}000000000000C00000000C00000000`;
+const repeated = (fields: IsoFields): IsoFields => ({ ...fields, mti: `${fields.mti.slice(0, 3)}1` });
+
+async function booksOf(account: string, at = main): Promise<[held: number, posted: number]> {
+  const { held, posted } = await engineBooks(at.place, account);
+  return [held, posted];
+}
+
+/** Asks, and tells the code of the answer. */
+async function code(fields: IsoFields, at = client): Promise<string> {
+  return (await at.ask(fields))[39]!;
+}
+
+t.test('an authorization holds, and its answer has what the question is known by', async (t) => {
+  const { account, pan } = await freshCard();
+  const asked = message('0100', pan, 8000);
+  const answer = await client.ask(asked);
+  t.match(answer[38], /^[0-9A-Z]{6}$/);
+  t.same(answer, {
+    ...{ mti: '0110', 3: '000000', 4: '000000008000', 7: asked[7], 11: asked[11], 37: asked[37] },
+    ...{ 38: answer[38], 39: '00', 41: 'TERM0007', 49: '840', 54: '0002840C000000002000' },
+  });
+  t.same(await booksOf(account), [8000, 0]);
+  const declined = await client.ask(message('0100', pan, 2001));
+  t.match(declined, { mti: '0110', 39: '51' });
+  t.same([declined[38], declined[54]], [undefined, undefined]);
+  t.equal(await code(message('0100', '9999990000000999', 1)), '14');
+});
+
+t.test('a financial message authorizes and posts at once', async (t) => {
+  const { account, pan } = await freshCard();
+  t.equal(await code(message('0200', pan, 1500)), '00');
+  t.same(await booksOf(account), [0, 1500]);
+});
+
+t.test('less is approved only where the terminal takes less, and DE 54 says what was wanted', async (t) => {
+  const { account, pan } = await freshCard();
+  t.equal(await code(message('0100', pan, 12_000)), '51');
+  t.equal(await code(message('0100', pan, 12_000, { 60: '0000000000' })), '51');
+  const answer = await client.ask(message('0100', pan, 12_000, { 60: '0000000001' }));
+  t.match(answer, { 39: '10', 4: '000000010000', 54: '0057840D0000000120000002840C000000000000' });
+  t.match(answer[38], /^[0-9A-Z]{6}$/);
+  t.same(await booksOf(account), [10_000, 0]);
+});
+
+t.test('an inquiry gets both balances, and a verification of nothing 85', async (t) => {
+  const { account, pan } = await freshCard();
+  t.equal(await code(message('0100', pan, 3000)), '00');
+  const inquiry = await client.ask(message('0100', pan, 0, { 3: '311000' }));
+  t.match(inquiry, { 39: '00', 54: '1001840C0000000100001002840C000000007000' });
+  t.equal(await code(message('0100', pan, 0)), '85');
+  t.same(await booksOf(account), [3000, 0]);
+});
+
+t.test('a refund credits with a financial message, and its reversal takes the credit back once', async (t) => {
+  const { account, pan } = await freshCard();
+  t.equal(await code(message('0100', pan, 700, { 3: '200000' })), '85', 'an authorization of it credits nothing');
+  t.same(await booksOf(account), [0, 0]);
+  const refund = message('0200', pan, 700, { 3: '200000' });
+  t.equal(await code(refund), '00');
+  t.equal(await code(repeated(refund)), '00');
+  t.same(await booksOf(account), [0, -700]);
+  t.equal(await code(reversalOf('0420', refund)), '00');
+  t.equal(await code(reversalOf('0420', refund)), '00', 'a second one');
+  t.same(await booksOf(account), [0, 0]);
+});
+
+t.test('advices are booked beyond what is available, acknowledged, and count once', async (t) => {
+  const { account, pan } = await freshCard();
+  const advice = message('0120', pan, 12_000, { 38: 'A1B2C3', 39: '00' });
+  t.match(await client.ask(advice), { mti: '0130', 39: '00' });
+  t.match(await client.ask(repeated(advice)), { mti: '0130', 39: '00' });
+  t.same(await booksOf(account), [12_000, 0]);
+  t.equal(await code(message('0220', pan, 500)), '00');
+  t.same(await booksOf(account), [12_000, 500], 'a force post');
+  t.equal(await code(message('0120', pan, 300, { 39: '05' })), '00');
+  t.same(await booksOf(account), [12_000, 500], 'what the network declined is information');
+  const before = await metric(main.place, 'iso8583_unbooked_total{link="network"}');
+  t.equal(await code(message('0120', '9999990000000999', 300)), '00', 'of a card that there is not');
+  t.equal(await metric(main.place, 'iso8583_unbooked_total{link="network"}'), before + 1);
+});
+
+t.test('a completion posts and ends the hold, found by DE 90, by DE 37 with others, or by the trace id', async (t) => {
+  const { account, pan } = await freshCard();
+  let posted = 0;
+  for (const [name, named] of [
+    ['DE 90', (asked: IsoFields) => ({ 90: originalOf(asked) })],
+    ['DE 37, 11, 41 and 42', (asked: IsoFields) => ({ 37: asked[37]!, 11: asked[11]!, 7: '0315101010' })],
+    ['the trace id', (asked: IsoFields) => ({ 62: asked[62]! })],
+  ] as const) {
+    const asked = message('0100', pan, 1000, { 62: `trace-${name}` });
+    t.equal(await code(asked), '00');
+    t.equal(await code(message('0220', pan, 900, named(asked))), '00');
+    posted += 900;
+    t.same(await booksOf(account), [0, posted], name);
+  }
+});
+
+t.test('what the network answered in our place replaces the hold of the same question', async (t) => {
+  const { account, pan } = await freshCard();
+  const asked = message('0100', pan, 1000);
+  t.equal(await code(asked), '00');
+  t.equal(await code({ ...asked, mti: '0120' }), '00');
+  t.same(await booksOf(account), [1000, 0], 'no second hold');
+  const financial = message('0200', pan, 600);
+  t.equal(await code(financial), '00');
+  t.equal(await code({ ...financial, mti: '0220' }), '00');
+  t.same(await booksOf(account), [1000, 600], 'not posted twice');
+});
+
+t.test('a reversal releases all, or all but what DE 95 says remains', async (t) => {
+  const { account, pan } = await freshCard();
+  const asked = message('0100', pan, 5000);
+  t.equal(await code(asked), '00');
+  t.match(await client.ask(reversalOf('0420', asked, { 95: remains(3000) })), { mti: '0430', 39: '00' });
+  t.same(await booksOf(account), [3000, 0]);
+  t.equal(await code(reversalOf('0420', asked, { 95: remains(3000) })), '00');
+  t.same(await booksOf(account), [3000, 0], 'as much remains');
+  t.match(await client.ask(reversalOf('0400', asked)), { mti: '0410', 39: '00' });
+  t.same(await booksOf(account), [0, 0]);
+  t.equal(await code(reversalOf('0400', asked)), '00');
+  t.same(await booksOf(account), [0, 0], 'a second reversal changes nothing');
+  const posted = message('0200', pan, 4000);
+  t.equal(await code(posted), '00');
+  t.equal(await code(reversalOf('0420', posted, { 95: remains(1000) })), '00');
+  t.same(await booksOf(account), [0, 1000]);
+  t.equal(await code(reversalOf('0420', posted)), '00');
+  t.same(await booksOf(account), [0, 0]);
+});
+
+t.test('a reversal finds its original in the order DE 90, DE 37 with others, trace id', async (t) => {
+  const { account, pan } = await freshCard();
+  const [one, two, three] = [1, 20, 300].map((amount) => message('0100', pan, amount, { 62: `trace-of-${amount}` }));
+  for (const asked of [one!, two!, three!]) t.equal(await code(asked), '00');
+  const reversal = (more: Readonly<Record<number, string>>) => message('0400', pan, 1, more);
+  const byRetrieval = { 37: two![37]!, 11: two![11]!, 7: '0315101010' };
+  t.equal(await code(reversal({ ...byRetrieval, 90: originalOf(one!), 62: three![62]! })), '00');
+  t.same(await booksOf(account), [320, 0]);
+  t.equal(await code(reversal({ ...byRetrieval, 7: '0315101011', 62: three![62]! })), '00');
+  t.same(await booksOf(account), [300, 0]);
+  t.equal(await code(reversal({ 62: three![62]! })), '00');
+  t.same(await booksOf(account), [0, 0]);
+});
+
+t.test('a reversal without its original gets 25, its advice 00, and what comes behind it holds nothing', async (t) => {
+  const { account, pan } = await freshCard();
+  for (const [mti, expected] of [
+    ['0400', '25'],
+    ['0420', '00'],
+  ] as const) {
+    const overtaken = message('0100', pan, 900);
+    t.equal(await code(reversalOf(mti, overtaken)), expected);
+    t.equal(await code(overtaken), '84', `behind ${mti}`);
+    t.same(await booksOf(account), [0, 0]);
+  }
+});
+
+t.test('the same question gets the same answer, at once, at the same time, and after a restart', async (t) => {
+  const { account, pan } = await freshCard();
+  const asked = message('0100', pan, 400);
+  const others = await Promise.all([1, 2, 3].map(() => IsoClient.open({ port })));
+  const [first, ...same] = await Promise.all([client, ...others].map((at) => at.ask(asked)));
+  t.equal(first![39], '00');
+  for (const answer of same) t.same(answer, first);
+  t.equal(await code(message('0100', pan, 100)), '00');
+  t.same(await client.ask(repeated(asked)), first);
+  t.equal(await code({ ...asked, 4: '000000000500' }), '94', 'another amount under the same key');
+  t.same(await booksOf(account), [500, 0]);
+  for (const other of others) other.close();
+  await main.restart({ ...settings([{ ...usual, duplicateAnswer: 'refused' }]) });
+  const again = await IsoClient.open({ port });
+  t.equal(await code(repeated(asked), again), '94', 'where the link refuses repeats');
+  again.close();
+  await main.restart(settings([usual]));
+  const stored = await IsoClient.open({ port });
+  t.same(await stored.ask(repeated(asked)), first);
+  t.same(await booksOf(account), [500, 0]);
+  stored.close();
+});
+
+t.test('the books balance at the end', async (t) => {
+  await untilSettled(main.place);
+  t.same((await auditBooks(main.sql)).findings, []);
+});
