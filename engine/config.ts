@@ -15,8 +15,10 @@ import { readTraceSettings, type TraceSettings } from '../platform/tracing/open-
 import { Protocol } from './core/codes.js';
 import { journalFrameBytesMax } from './core/limits.js';
 import type { Policy } from './core/question.js';
+import type { StandInRule } from './core/stand-in.js';
 import type { JournalSizes } from './exchange/journal-sizes.js';
 import { type LinkSettings, readLinkSettings } from './protocols/iso8583/link-settings.js';
+import { readStandIn } from './standin/settings.js';
 import type { SigningSecrets } from './transports/http/routes.js';
 import { standardKey } from './transports/http/signatures.js';
 
@@ -62,6 +64,10 @@ export interface EngineConfig {
   /** The hop to other engines, with JOURNAL=postgres. */
   readonly peer: PeerConfig;
   readonly deadlineMs: number;
+  /** What partitions have of it: with a stand-in, the rest is for the disk of its journal. */
+  readonly partitionDeadlineMs: number;
+  /** Null: it is off. */
+  readonly standIn: StandInRule | null;
   /** Most requests accepted and not answered. */
   readonly maxInFlight: number;
   readonly processorUser: string;
@@ -141,6 +147,8 @@ export function readEngineConfig(
   const engineTokens = variables.secrets('ENGINE_TOKEN', secret.lengthMax);
   const partitions = readPartitions(variables, journal, cores);
   const host = variables.text('HOST', { fallback: '127.0.0.1' });
+  // Below half a second a slow moment of Postgres would look like its end.
+  const feedStaleMsMax = variables.integer('FEED_STALE_MS_MAX', { fallback: 30_000, min: 500, max: 3_600_000 });
   return Object.freeze({
     ...readConnections(variables, partitions.partitionCount, openFilesMax),
     host,
@@ -151,13 +159,11 @@ export function readEngineConfig(
     databaseUrl: variables.postgresUrl('DATABASE_URL'),
     redisUrl,
     cacheCardS: variables.integer('CACHE_CARD_SECONDS', { fallback: cardLifetimeS, min: 1, max: 86_400 }),
-    // Below half a second a slow moment of Postgres would look like its end.
-    feedStaleMsMax: variables.integer('FEED_STALE_MS_MAX', { fallback: 30_000, min: 500, max: 3_600_000 }),
+    feedStaleMsMax,
     leaseMs: variables.integer('LEASE_MS', { fallback: 3000, min: 500, max: 600_000 }),
     journal,
-    dataDir: variables.text('DATA_DIR', { fallback: '.data' }),
+    ...standInAndPlace(variables, journal, feedStaleMsMax),
     ...partitions,
-    deadlineMs: variables.integer('DEADLINE_MS', { fallback: 100, min: 1, max: 3000 }),
     maxInFlight: variables.integer('MAX_IN_FLIGHT', { fallback: 4096, min: 1, max: 65_536 }),
     // A colon would end the user name in Basic authentication (RFC 7617).
     processorUser: variables.text('PROCESSOR_USER', { ...secret, pattern: /^[^:]+$/ }),
@@ -191,6 +197,31 @@ export function readEngineConfig(
       segmentsMax: variables.integer('JOURNAL_SEGMENTS_MAX', { fallback: 64, min: 2, max: 4096 }),
     }),
   });
+}
+
+/** Of DEADLINE_MS: the disk syncs in a few milliseconds, and a busy one in twenty. */
+const standInShare = 1 / 4;
+
+function standInAndPlace(
+  variables: Variables,
+  journal: JournalKind,
+  feedStaleMsMax: number,
+): Pick<EngineConfig, 'dataDir' | 'standIn' | 'deadlineMs' | 'partitionDeadlineMs'> {
+  const deadlineMs = variables.integer('DEADLINE_MS', { fallback: 100, min: 1, max: 3000 });
+  const dataDir = variables.text('DATA_DIR', { fallback: '.data' });
+  const standIn = readStandIn(variables.text('STANDIN', { fallback: '' }), {
+    stateAgeMsMax: feedStaleMsMax,
+    engines: journal === 'local' ? 1 : undefined,
+  });
+  if (standIn !== null && journal === 'postgres') {
+    throw new ConfigError('STANDIN needs JOURNAL=local: engines that share a database have no stand-in yet');
+  }
+  return {
+    dataDir,
+    standIn,
+    deadlineMs,
+    partitionDeadlineMs: standIn === null ? deadlineMs : deadlineMs * (1 - standInShare),
+  };
 }
 
 function readPeer(variables: Variables, engineTokens: readonly string[]): PeerConfig {
@@ -245,6 +276,11 @@ function readSecrets(variables: Variables, name: string): readonly string[] {
     );
   }
   return secrets;
+}
+
+/** Whether the front has to know each id: which partition it belongs to, or that it is new. */
+export function frontKnowsIds({ partitionCount, standIn }: Pick<EngineConfig, 'partitionCount' | 'standIn'>): boolean {
+  return partitionCount > 1 || standIn !== null;
 }
 
 /** Enough to spread over ten engines, and few enough that frames stay large. */

@@ -13,12 +13,15 @@ import type { Ownership } from './ownership.js';
 import { portParts } from './port-parts.js';
 import { compileNextCheck } from './protocols/reading/schema.js';
 import { SoleWriter } from './sole-writer.js';
+import { type StandInPlace, standInPlace } from './writer/journal-place.js';
 
 /** How often waiting requests are held against their deadlines: late by this much at most. */
 const deadlineTickMs = 5;
 /** How often lapsed holds are looked for: a hold of seven days does not mind. */
 const expiryTickMs = 2000;
 const statsTickMs = 1000;
+/** How often stand-in approvals are sent to their partitions: what follows one is refused until it is booked. */
+const bookingTickMs = 10;
 /** How often Postgres is asked what is quarantined: an operator may have settled it meanwhile. */
 const quarantineTickMs = 5000;
 const warmUpDelayMs = 250;
@@ -59,6 +62,7 @@ class RunningEngine implements Engine {
   readonly #watch: OpsParts;
   readonly #ports: ReturnType<typeof portParts>;
   readonly #timers: NodeJS.Timeout[] = [];
+  #standInPlace: StandInPlace | null = null;
 
   constructor(base: EngineBase, times: StartTimes, faults: StorageFaults | null) {
     this.#base = base;
@@ -126,11 +130,21 @@ class RunningEngine implements Engine {
 
   async #startLedger(): Promise<void> {
     const { feed, nowMs } = this.#base;
-    const { hosts, partitionOfOwner, guard, changeLog } = this.#parts;
+    const { hosts, partitionOfOwner, guard, changeLog, knownCards } = this.#parts;
     await this.#ports.ops.listen();
-    feed.start(hosts, partitionOfOwner, guard, changeLog, nowMs);
+    feed.start(hosts, partitionOfOwner, guard, changeLog, nowMs, (entry) => knownCards?.changed(entry));
+    await this.#openStandIn();
     await this.#ownership.startPartitions();
     this.#times.ended('partitions');
+  }
+
+  async #openStandIn(): Promise<void> {
+    const { standIn } = this.#parts;
+    if (standIn === null) return;
+    const { config, database, holder, log } = this.#base;
+    this.#standInPlace = await standInPlace(config, holder, await database.ledgerId(), log);
+    await standIn.open(this.#standInPlace.directory);
+    this.#timers.push(setInterval(() => standIn.bookSome(), bookingTickMs));
   }
 
   /** Not before the port listens: the first looks compile what a start does without. */
@@ -183,6 +197,8 @@ class RunningEngine implements Engine {
     // Behind the last decision: from here on no client waits for this engine.
     await feed.stop();
     redisCards?.close();
+    await this.#parts.standIn?.close();
+    this.#standInPlace?.release();
     await shipper.stop();
     await this.#ownership.stop();
     await database.close();

@@ -10,7 +10,7 @@ import { Forwarder } from './ledger/forwarder.js';
 import { LedgerReader, looksAt } from './ledger/ledger-reader.js';
 import { MemoryLedger } from './ledger/memory-ledger.js';
 import { type HostEvents, PartitionHost } from './ledger/partition-host.js';
-import { LocalPlacement } from './ledger/placement.js';
+import { LocalPlacement, type Placement } from './ledger/placement.js';
 import { partitionOf, Router } from './ledger/router.js';
 import { ShipperClient } from './ledger/shipper-client.js';
 import { PartitionThreads, type StorageFaults } from './ledger/threads.js';
@@ -18,6 +18,8 @@ import { LookupReads } from './lookups/lookup-reads.js';
 import { type LookupSource, Lookups } from './lookups/lookups.js';
 import { OwnerFinder } from './lookups/owner-finder.js';
 import { Warmer } from './lookups/warmer.js';
+import { KnownCards } from './standin/known-cards.js';
+import { StandIn } from './standin/stand-in.js';
 
 /** What the ledger reports while it works. */
 export interface LedgerEvents {
@@ -39,7 +41,8 @@ type LookupParts = ReturnType<typeof lookupParts>;
 export function ledgerParts(base: EngineBase, faults: StorageFaults | null, events: LedgerEvents) {
   const { config, log, nowMs, database, progress, journal } = base;
   const shipper = shipperClient(base, events, (partition, message) => hosts[partition]!.fenced(message));
-  const lookup = lookupParts(base, events, (tokens, partition) => router.learnCards(tokens, partition));
+  const { standIn, knownCards } = standInParts(base, events, (...booking) => placement.submit(...booking));
+  const lookup = lookupParts(base, events, knownCards, (tokens, partition) => router.learnCards(tokens, partition));
   const hostEvents: HostEvents = {
     ...eventsOfHosts(base, lookup, events),
     knows: (host, low, high, sequence) => void router.learnJournaledId(low, high, host.partition, sequence),
@@ -61,6 +64,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     partitionCount,
     idsPerPartition,
     cardsPerPartition,
+    alwaysRemembersIds: standIn !== null,
     readerPartition,
     learned: (low, high, partition) => cluster?.links.gossip(low, high, partition),
   });
@@ -73,7 +77,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
   });
   const admission = new Admission(config.maxInFlight);
   const { lookups, cardOwners, accountOwners } = lookup;
-  const { deadlineMs } = config;
+  const { partitionDeadlineMs: deadlineMs } = config;
   const ledger = new MemoryLedger({
     hosts,
     router,
@@ -85,9 +89,12 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     accountOwners,
     admission,
     deadlineMs,
+    standIn,
   });
   return {
     ...lookup,
+    standIn,
+    knownCards,
     shipper,
     hosts,
     admission,
@@ -108,7 +115,7 @@ function amongEngines(base: EngineBase, hosts: readonly PartitionHost[]) {
     links,
     viewOf: () => registry.view,
     selfId: holder,
-    deadlineMs: config.deadlineMs,
+    deadlineMs: config.partitionDeadlineMs,
     nowMs,
   });
   return { placement: forwarder, looks: looksThrough(registry, links, hosts), cluster: { registry, links, forwarder } };
@@ -133,10 +140,31 @@ function shipperClient(
   });
 }
 
+/** Both null where it is off. */
+function standInParts(
+  { config, log, nowMs, feed }: EngineBase,
+  events: LedgerEvents,
+  submit: (...booking: Parameters<Placement['submit']>) => void,
+) {
+  const { standIn: rule, deadlineMs } = config;
+  if (rule === null) return { standIn: null, knownCards: null };
+  const knownCards = new KnownCards();
+  const standIn = new StandIn({
+    ...{ rule, deadlineMs, log, nowMs },
+    cards: knownCards,
+    stateAgeMs: () => feed.state.ageMs,
+    isStale: () => feed.isStale,
+    mayApprove: () => events.mayApprove(),
+    book: submit,
+  });
+  return { standIn, knownCards };
+}
+
 /** @param learn takes the tokens of cards that a partition is brought */
 function lookupParts(
   base: EngineBase,
   events: LedgerEvents,
+  knownCards: KnownCards | null,
   learn: (tokens: readonly string[], partition: number) => void,
 ) {
   const { config, log, nowMs, database, redis, feed, setApart, progress } = base;
@@ -144,7 +172,9 @@ function lookupParts(
   const guard = new LookupGuard();
   const changeLog = redis === null ? null : new ChangeLog();
   const redisCards = changeLog === null ? null : redis!.redisCards(() => feed.cacheSpace, changeLog);
-  const reads = new LookupReads(database, redisCards, nowMs, partitionOfOwner, guard, setApart, learn);
+  const reads = new LookupReads(database, redisCards, nowMs, partitionOfOwner, guard, setApart, learn, (rows) =>
+    knownCards?.take(rows),
+  );
   const lookups = new Lookups(
     reads,
     nowMs,

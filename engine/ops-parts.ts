@@ -5,7 +5,7 @@ import type { PartitionStats } from './exchange/partition-task.js';
 import type { LedgerParts } from './ledger-parts.js';
 import { declineKinds } from './ops/decline-kinds.js';
 import { DeclineLog } from './ops/decline-log.js';
-import { measureDatabase, measureFeed, measureOwnership, measureRoom } from './ops/engine-metrics.js';
+import { measureDatabase, measureFeed, measureOwnership, measureRoom, measureStandIn } from './ops/engine-metrics.js';
 import { Health } from './ops/health.js';
 import { JournalRoom } from './ops/journal-room.js';
 import { Live } from './ops/live.js';
@@ -39,6 +39,7 @@ export function opsParts(base: EngineBase, parts: LedgerParts, ownership: Owners
   }));
   measureDatabase(telemetry, database);
   measureFeed(telemetry, feed);
+  measureStandIn(telemetry, parts.standIn);
   measureOwnership(telemetry, hosts, ownership);
   ownership.measure(telemetry);
   const room = new JournalRoom(config, base.journal.directory, hosts);

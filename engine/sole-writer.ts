@@ -1,4 +1,5 @@
 /** JOURNAL=local: this engine is the writer of every partition, by one lease. */
+import { frontKnowsIds } from './config.js';
 import type { EngineBase } from './engine-base.js';
 import type { PartitionHost } from './ledger/partition-host.js';
 import type { CallFigures } from './ops/marqeta-watch.js';
@@ -57,7 +58,7 @@ export class SoleWriter implements Ownership {
     const hosts = this.#hosts;
     await Promise.all(hosts.map((host) => host.start(this.lease.fence)));
     // An id that another partition has answered must lead there from the first message on.
-    if (hosts.length > 1) await Promise.all(hosts.map((host) => host.idsKnown));
+    if (frontKnowsIds(this.#base.config)) await Promise.all(hosts.map((host) => host.idsKnown));
   }
 
   /** No other engine can take over a local journal while this one runs. */

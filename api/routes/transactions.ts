@@ -53,7 +53,7 @@ export const transactionFields = {
   postedAmount: Money,
   refundedAmount: Money,
   reason: Type.String({ description: 'approved, or why it was declined' }),
-  detail: Type.Optional(Type.String({ description: 'the limit that refused it, or force_post' })),
+  detail: Type.Optional(Type.String({ description: 'the limit that refused it; or force_post, or stand_in' })),
   merchant: closed({ id: Nullable, name: Nullable, mcc: Nullable, country: Nullable }, { title: 'Merchant' }),
   channel: Nullable,
   createdAt: Timestamp,

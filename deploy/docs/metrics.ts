@@ -8,6 +8,7 @@ import {
   measureOwnership,
   measurePeers,
   measureRoom,
+  measureStandIn,
 } from '../../engine/ops/engine-metrics.js';
 import { Telemetry } from '../../engine/ops/telemetry.js';
 import { measureLinks } from '../../engine/transports/iso8583/link-counts.js';
@@ -43,6 +44,7 @@ export function engineMetrics(): DescribedMetric[] {
   const notScraped = {} as never;
   measureDatabase(telemetry, { times: new OperationTimes() } as never);
   measureFeed(telemetry, { changeTimes: new OperationTimes() });
+  measureStandIn(telemetry, null);
   measureRoom(telemetry, notScraped, notScraped);
   measureOwnership(telemetry, [], notScraped);
   measurePeers(telemetry, notScraped);

@@ -276,6 +276,13 @@ export const variableGroups: readonly VariableGroup[] = [
         high: 'the processor gives up first, and a hold stays that no terminal knows of.',
         seen: ['authorization_late_total', 'authorization_refusals_total'],
       },
+      STANDIN: {
+        default: 'off',
+        does:
+          'The rule by which the engine approves what a partition cannot answer: a JSON object, or the path of a ' +
+          'file that has one ([stand-in](standin.md)). A partition then has three quarters of `DEADLINE_MS`.',
+        seen: ['standin_approved_total', 'standin_unbooked'],
+      },
       FEED_STALE_MS_MAX: {
         unit: 'ms',
         does:

@@ -44,10 +44,7 @@ export function amountFault(context: Context): AmountFault {
     // Facts are not checked against the funds, but against what the books can count exactly. Funds, held and posted
     // stay within fundsMinorMax in both directions, and available within twice that. So their sums stay safe integers.
     case T.advice:
-      if (amountMinor <= 0) return F.tooSmall;
-      if (booksAfter(context) > fundsMinorMax) return F.booksTooLarge;
-      if (availableAfter(context) < availableMinorMin) return F.owesTooMuch;
-      return overfillsWindow(context, amountMinor - heldBefore(context)) ? F.windowTooLarge : F.none;
+      return approvedElsewhereFault(context);
     case T.refund:
       if (amountMinor <= 0) return F.tooSmall;
       return accounts.posted(context.account) - amountMinor < -fundsMinorMax ? F.booksTooSmall : F.none;
@@ -69,6 +66,15 @@ export function amountFault(context: Context): AmountFault {
     default:
       return unreachable(type);
   }
+}
+
+/** Of a purchase that was approved already: it is checked against what the books can count exactly, not the funds. */
+export function approvedElsewhereFault(context: Context): AmountFault {
+  const { amountMinor } = context.request;
+  if (amountMinor <= 0) return F.tooSmall;
+  if (booksAfter(context) > fundsMinorMax) return F.booksTooLarge;
+  if (availableAfter(context) < availableMinorMin) return F.owesTooMuch;
+  return overfillsWindow(context, amountMinor - heldBefore(context)) ? F.windowTooLarge : F.none;
 }
 
 /** What an invalid amount would have made of the books or the fullest window, for the trace; 0 for other faults. */

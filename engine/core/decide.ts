@@ -8,9 +8,10 @@
  */
 import { type Books, transactionAbsent } from './books.js';
 import { checks } from './checks.js';
+import { AmountFault, approvedElsewhereFault } from './checks-amount.js';
 import { MessageType as T, TransactionStatus } from './codes.js';
 import { Context } from './decision-context.js';
-import { effects } from './effects.js';
+import { effects, standInAnswer, standInEffects } from './effects.js';
 import { Level as Levels } from './limit-names.js';
 import type { Outcome } from './outcome.js';
 import type { CardProfile } from './profile.js';
@@ -35,6 +36,27 @@ export class Decider {
   /** What the last decision saw, until its outcome is applied; null: there was no card to look at. */
   get trace(): RecordTrace | null {
     return this.#isTraced ? this.#trace : null;
+  }
+
+  /**
+   * Books an authorization that the front approved: it passes every limit and the funds, as an advice does. What the
+   * books cannot take, or what was reversed before, holds nothing. The answer is the same in any case.
+   */
+  bookStandIn(question: Question, request: Request): void {
+    const context = this.#context;
+    const { outcome, books } = context;
+    context.request = request;
+    outcome.reset();
+    outcome.currency = request.currency;
+    outcome.amountMinor = request.amountMinor;
+    this.#isTraced = false;
+    if (question.card !== null) {
+      describe(context, question, question.card);
+      follow(context, question);
+      if (outcome.currency === 0) outcome.currency = books.accounts.currency(context.account);
+      if (canBookStandIn(context)) standInEffects(context);
+    }
+    standInAnswer(context);
   }
 
   /** Decides `question` about `request` and fills the outcome given to the constructor. */
@@ -82,6 +104,16 @@ export class Decider {
     outcome.availableMinor += outcome.fundsDelta - outcome.heldDelta - outcome.postedDelta;
     outcome.heldMinor += outcome.heldDelta;
   }
+}
+
+/** Whether the books can take a stand-in approval: its card is known, and its transaction is its account's. */
+function canBookStandIn(context: Context): boolean {
+  const { books, account, transaction, request, idIsSpent } = context;
+  const { accounts, transactions } = books;
+  const currency = accounts.currency(account);
+  if (idIsSpent || (request.currency !== 0 && request.currency !== currency)) return false;
+  if (transaction !== transactionAbsent && transactions.account(transaction) !== accounts.number(account)) return false;
+  return approvedElsewhereFault(context) === AmountFault.none;
 }
 
 /** Fills in whose money, rules and days the message is decided by. */

@@ -4,7 +4,8 @@ import { CardType } from './card-types.js';
 import { MessageType as T, TransactionStatus } from './codes.js';
 import { type Context, cameToNothing } from './decision-context.js';
 import { unreachable } from './invariant.js';
-import { detailForcePost } from './limit-names.js';
+import { detailForcePost, detailStandIn } from './limit-names.js';
+import { Reason } from './reasons.js';
 import { type Request, saysRemainder } from './request.js';
 
 export function effects(context: Context): void {
@@ -45,6 +46,45 @@ export function effects(context: Context): void {
     default:
       unreachable(request.type);
   }
+}
+
+/** The answer of a stand-in approval, whatever the books make of it: the front has sent it. */
+export function standInAnswer({ outcome, request }: Context): void {
+  outcome.approved = true;
+  outcome.reason = Reason.approved;
+  outcome.detail = detailStandIn;
+  outcome.approvedAmountMinor = request.amountMinor;
+  // The front knows no books, so its answer says 0 for both.
+  outcome.availableMinor = 0;
+  outcome.heldMinor = 0;
+}
+
+/**
+ * What a stand-in approval does to the books. They may know the purchase already: a partition that was asked first may
+ * have approved it, with an answer that no client received. Then that hold
+ * stays.
+ */
+export function standInEffects(context: Context): void {
+  const { outcome, request, books, transaction, spendDay } = context;
+  const { transactions } = books;
+  if (context.rejoins) {
+    increase(context, request.amountMinor);
+    return;
+  }
+  if (transaction === transactionAbsent) {
+    authorize(context, request.amountMinor);
+    return;
+  }
+  const status = transactions.status(transaction);
+  // A reversal came first, or the hold has lapsed: the purchase is over.
+  if (status !== TransactionStatus.open && status !== TransactionStatus.completed) return;
+  outcome.transactionStatus = status;
+  const before = transactions.held(transaction) + transactions.posted(transaction) + transactions.refunded(transaction);
+  const added = request.amountMinor - before;
+  if (status !== TransactionStatus.open || added <= 0) return;
+  outcome.heldDelta = added;
+  outcome.spendDay = spendDay;
+  outcome.spendAmountDelta = added;
 }
 
 function authorize(context: Context, amountMinor: number): void {

@@ -12,6 +12,7 @@ import { resultOf, verificationDeclines } from './checks-signals.js';
 import { channelNames, isLedgerCommand, MessageType, TransactionStatus, unpackLetters } from './codes.js';
 import {
   detailName,
+  detailStandIn,
   Level,
   levelNames,
   levels,
@@ -130,7 +131,7 @@ export function explain(bytes: Uint8Array, view: DataView, offset: number): Expl
     approvedAmount: isRevocation ? (seen?.approvedAmount ?? 0) : outcome.approvedAmountMinor,
     atMs: seen?.atMs ?? recordedAtMs,
     revokedAtMs: isRevocation ? recordedAtMs : null,
-    numbersKept: seen !== null || needsNoTrace(request.type, outcome.reason),
+    numbersKept: seen !== null || needsNoTrace(request.type, outcome),
     checks: inOrder(all),
   };
 }
@@ -513,7 +514,8 @@ function padded(number: number): string {
 function untraced(request: Request, outcome: Outcome, version: number, isRevocation: boolean): Evaluated[] {
   const { type } = request;
   const { reason, detail } = outcome;
-  if (type === T.expiry) return [];
+  // Its partition was asked afterwards, and checked nothing.
+  if (type === T.expiry || detail === detailStandIn) return [];
   if (isLedgerCommand(type)) return commandChecks(request, outcome, version);
   if (reason === Reason.systemError) return [{ reason, declines: true, numbers: {} }];
   if (reason === Reason.cardNotFound) return [{ reason, declines: true, numbers: { found: false } }];
@@ -542,8 +544,8 @@ function availableBefore({ availableMinor, fundsDelta, heldDelta, postedDelta }:
 }
 
 /** Whether the record of an older release, too, has all that there is to say. */
-function needsNoTrace(type: MessageType, reason: Reason): boolean {
-  const isOutright = reason === Reason.systemError || reason === Reason.cardNotFound;
+function needsNoTrace(type: MessageType, { reason, detail }: Outcome): boolean {
+  const isOutright = reason === Reason.systemError || reason === Reason.cardNotFound || detail === detailStandIn;
   return type === T.expiry || isLedgerCommand(type) || isOutright;
 }
 

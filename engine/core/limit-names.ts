@@ -21,12 +21,14 @@ export const windowCount = 5;
 /** Per level: 1 perAuthorization, then amount and count of each window. */
 const detailsPerLevel = 1 + 2 * windowCount;
 
-/** 0, and above it the details a force post or an overdraft flags. */
+/** 0, and above the limits the details that flag an approval. */
 export const detailNone = 0;
 /** A clearing without an original posted anyway. */
 export const detailForcePost = 1 + 3 * detailsPerLevel;
+/** Approved without its partition: see docs/standin.md. */
+export const detailStandIn = detailForcePost + 3 * verificationNames.length + 1;
 /** The largest number that a detail has. */
-export const detailLast = detailForcePost + 3 * verificationNames.length;
+export const detailLast = detailStandIn;
 
 const detailNames: string[] = [''];
 for (const level of levelNames) {
@@ -35,6 +37,7 @@ for (const level of levelNames) {
 }
 detailNames.push('force_post');
 for (const level of levelNames) for (const name of verificationNames) detailNames.push(`${level}.verification.${name}`);
+detailNames.push('stand_in');
 
 /** Detail number of the per-authorization limit of `level`. */
 export function perAuthorizationDetail(level: Level): number {

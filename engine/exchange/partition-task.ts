@@ -12,6 +12,8 @@ import type { JournalThreadData } from './syncer-messages.js';
 /** What a thread is started with that hosts partitions. */
 export interface PartitionThreadData extends JournalThreadData {
   readonly slabSize: SlabSize;
+  /** The front needs the ids of the journal's tail, and all settled ones. */
+  readonly frontKnowsIds: boolean;
   /** Rung for a syncer that serves several partitions; null: each has its own. */
   readonly bell: SharedArrayBuffer | null;
   readonly size: PartitionSize;

@@ -27,6 +27,8 @@ export const EntryKind = {
    * byte, the message, and its mark. A ledger command of that name takes money out instead.
    */
   withdrawal: 19,
+  /** The front approved an authorization without its partition. The bytes are the record that it journaled. */
+  standIn: 20,
 } as const;
 
 export const EntryFlag = {

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ChangeLog } from '../../platform/cache/change-log.js';
 import type { Log } from '../../platform/log.js';
 import { OperationTimes } from '../../platform/metrics/operation-times.js';
-import type { RawEntry } from '../core/feed.js';
+import type { FeedEntry, RawEntry } from '../core/feed.js';
 import type { SetApart } from '../lookups/set-apart.js';
 import type { ComponentHealth } from '../ops/component-health.js';
 import { type ChangedPartition, Delivery } from './delivery.js';
@@ -115,6 +115,7 @@ export class EngineFeed {
   /**
    * Begins to follow. The partitions may still be starting.
    * @param changeLog hears of every change; null where nothing cached is used
+   * @param changed called with every change, before it goes to a partition
    */
   start(
     partitions: readonly ChangedPartition[],
@@ -122,6 +123,7 @@ export class EngineFeed {
     guard: LookupGuard,
     changeLog: ChangeLog | null,
     nowMs: () => number,
+    changed: (entry: FeedEntry) => void = () => undefined,
   ): void {
     const { databaseUrl, messenger: messengerByRedis, setApart, log } = this.#options;
     const before = (sequence: number) => {
@@ -143,7 +145,9 @@ export class EngineFeed {
         const entries = setApart.entries(raw);
         before(raw[0]?.sequence ?? 0);
         // Before the lanes: a lookup that comes back from here on knows that it may be too old.
-        for (const { sequence, topic, payload } of entries) {
+        for (const entry of entries) {
+          const { sequence, topic, payload } = entry;
+          changed(entry);
           guard.changed(topic, payload.number, payload.version);
           if (sequence === 0) changeLog?.suspend();
           else changeLog?.changed(topic, payload.number, payload.version, sequence);

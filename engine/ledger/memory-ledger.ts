@@ -8,6 +8,7 @@ import type { SpendEntities } from '../lookups/database-accounts.js';
 import type { Lookups } from '../lookups/lookups.js';
 import type { OwnerFinder } from '../lookups/owner-finder.js';
 import type { Codec } from '../protocols/codec.js';
+import type { StandIn } from '../standin/stand-in.js';
 import type { Admission } from './admission.js';
 import type { DecisionReader } from './decision-reader.js';
 import type { DecisionView } from './decision-view.js';
@@ -31,6 +32,8 @@ export interface MemoryLedgerParts {
   readonly accountOwners: OwnerFinder;
   readonly admission: Admission;
   readonly deadlineMs: number;
+  /** Null: it is off. */
+  readonly standIn: StandIn | null;
 }
 
 export class MemoryLedger implements Ledger {
@@ -45,17 +48,24 @@ export class MemoryLedger implements Ledger {
   submit(codec: Codec, body: Uint8Array, waiter: Waiter): void {
     const found = this.#router.route(codec, body);
     if (typeof found === 'string') this.#submitUnknown(codec, body, waiter, found);
-    else this.#parts.placement.submit(found, body, waiter);
+    else this.#place(codec, found, body, waiter);
+  }
+
+  /** Behind the router, which has just read the message. */
+  #place(codec: Codec, partition: number, body: Uint8Array, waiter: Waiter): void {
+    const { standIn, placement } = this.#parts;
+    const guarded = standIn === null ? waiter : standIn.guard(codec, partition, body, waiter, this.#router.isNewId);
+    if (guarded !== null) placement.submit(partition, body, guarded);
   }
 
   /** @param key the card's token or the account's public id, whose owner is to be found first */
   #submitUnknown(codec: Codec, body: Uint8Array, waiter: Waiter, key: string): void {
-    const { accountOwners, cardOwners, placement } = this.#parts;
+    const { accountOwners, cardOwners } = this.#parts;
     // Copied: the body's bytes live only as long as the caller's callback.
     const bytes = Buffer.from(body);
     const owners = codec.protocol === Protocol.ledger ? accountOwners : cardOwners;
     owners.find(key, waiter, (ownerKey) =>
-      placement.submit(this.#router.routeFound(codec, bytes, key, ownerKey), bytes, waiter),
+      this.#place(codec, this.#router.routeFound(codec, bytes, key, ownerKey), bytes, waiter),
     );
   }
 

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../platform/log.js';
 import { withDeadline } from '../../platform/process/deadline.js';
-import type { EngineConfig } from '../config.js';
+import { type EngineConfig, frontKnowsIds } from '../config.js';
 import type { PartitionRows } from '../core/partition-rows.js';
 import type { WindowUse } from '../core/spend.js';
 import type { WriterFence } from '../core/writer-fence.js';
@@ -148,7 +148,7 @@ export class PartitionHost implements OwnedPartition {
     this.#shipper = shipper;
     this.#events = events;
     this.#log = log.child({ partition });
-    this.lane = new Lane(slabSize, config.deadlineMs, nowMs, threads.laneGroup(), {
+    this.lane = new Lane(slabSize, config.partitionDeadlineMs, nowMs, threads.laneGroup(), {
       run: (slab) => this.#place?.runSlab(slab) ?? Promise.reject(new Error('there is no thread')),
       durableSequence: () => this.progress.durableSequence,
       lookUp: (lookup, again) => events.lookUp(this, lookup, again),
@@ -382,7 +382,7 @@ export class PartitionHost implements OwnedPartition {
   }
 
   #tellSettledIds({ seen }: PartitionRows): void {
-    if (seen === undefined || this.#config.partitionCount === 1 || this.#areIdsKnown) return;
+    if (seen === undefined || !frontKnowsIds(this.#config) || this.#areIdsKnown) return;
     const sequences = Buffer.from(seen.sequences, 'base64');
     const hashes = Buffer.from(seen.hashes, 'base64');
     for (let offset = 0; offset < hashes.length; offset += 8) {

@@ -6,7 +6,15 @@ import { createNativeCodec } from '../protocols/native/codec.js';
 import { Router, type RouterOptions } from './router.js';
 
 function routerOf(partitionCount: number, learned: RouterOptions['learned'] = () => undefined): Router {
-  return new Router({ partitionCount, idsPerPartition: 16, cardsPerPartition: 16, readerPartition: () => 1, learned });
+  const more = { alwaysRemembersIds: false };
+  return new Router({
+    partitionCount,
+    idsPerPartition: 16,
+    cardsPerPartition: 16,
+    readerPartition: () => 1,
+    learned,
+    ...more,
+  });
 }
 
 t.test('an id that was kept under an older key leads to the partition that answered it', async (t) => {

@@ -28,6 +28,8 @@ export interface RouterOptions {
   readonly idsPerPartition: number;
   /** How many cards a partition has room for: the front knows all of them. */
   readonly cardsPerPartition: number;
+  /** Also with one partition: a stand-in is for ids that were never asked before. */
+  readonly alwaysRemembersIds: boolean;
   /** The partition whose reader says what is wrong with a message that cannot be read. */
   readerPartition(): number;
   /** An id with that hash was seen for the first time. */
@@ -41,15 +43,19 @@ export class Router {
   readonly #cards: OwnerDirectory;
   readonly #accounts: OwnerDirectory;
   readonly #ids: IdDirectory;
+  readonly #remembersIds: boolean;
+  /** The id of the message that route() has read was never asked before. */
+  isNewId = false;
 
   constructor(options: RouterOptions) {
     this.#options = options;
     const { partitionCount, idsPerPartition, cardsPerPartition } = options;
     this.#partitionCount = partitionCount;
     const isAlone = partitionCount === 1;
+    this.#remembersIds = !isAlone || options.alwaysRemembersIds;
     this.#ids = new IdDirectory(
       partitionCount,
-      isAlone ? 1 : Math.min(idsPerPartition, Math.floor(idsMax / partitionCount)),
+      !this.#remembersIds ? 1 : Math.min(idsPerPartition, Math.floor(idsMax / partitionCount)),
     );
     this.#cards = new OwnerDirectory(isAlone ? 1 : Math.min(cardsMax, partitionCount * cardsPerPartition));
     this.#accounts = new OwnerDirectory(isAlone ? 1 : partitionCount * accountsMax);
@@ -101,7 +107,8 @@ export class Router {
    * goes to a partition whose reader says what is wrong with it.
    */
   route(codec: Codec, body: Uint8Array): number | string {
-    if (this.#partitionCount === 1) return 0;
+    this.isNewId = false;
+    if (!this.#remembersIds) return 0;
     // A copy: reading masks card numbers in place, and the partition must read what was sent.
     const bytes = Buffer.from(body);
     if (codec.read(this.#request, bytes, 0, bytes.length) !== null) return this.#options.readerPartition();
@@ -110,7 +117,8 @@ export class Router {
     // The id may have been kept under an older key.
     for (const form of hidden?.olderIds ?? []) if (asked < 0) asked = this.#find(form);
     if (asked >= 0) return asked;
-    const partition = this.#ownersOf(codec).find(source, card.start, card.end);
+    this.isNewId = true;
+    const partition = this.#partitionCount === 1 ? 0 : this.#ownersOf(codec).find(source, card.start, card.end);
     if (partition < 0) return text(this.#request, card);
     this.#learn(id, partition);
     return partition;

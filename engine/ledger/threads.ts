@@ -3,7 +3,7 @@
  * one that makes durable. With JOURNAL=postgres partitions share WORKERS threads that decide, and one that makes
  * durable. A thread is there while it hosts a partition.
  */
-import type { EngineConfig } from '../config.js';
+import { type EngineConfig, frontKnowsIds } from '../config.js';
 import { slabEntriesMax, slabRequestBytes } from '../core/limits.js';
 import type { WriterFence } from '../core/writer-fence.js';
 import {
@@ -79,6 +79,7 @@ export class PartitionThreads {
     const threadData: PartitionThreadData = {
       ...data,
       slabSize,
+      frontKnowsIds: frontKnowsIds(config),
       bell: shared === null ? null : shared.bell.buffer,
       size: {
         accounts: rowsMax('accounts', config),

@@ -83,6 +83,7 @@ export class LookupReads {
   readonly #partitionOf: (ownerKey: number) => number;
   readonly #guard: LookupGuard;
   readonly #learn: (tokens: readonly string[], partition: number) => void;
+  readonly #read: (rows: PartitionRows) => void;
   readonly #setApart: Pick<SetApart, 'soundRows'>;
   #cardsPerRead = cardsPerReadMax;
   readonly #brought = new Map<number, Brought>();
@@ -93,6 +94,7 @@ export class LookupReads {
    * @param redis null: there is no Redis
    * @param partitionOf the partition that owns an owner's accounts: no other may have them in memory
    * @param learn called with the tokens of cards that a partition is brought: the router must find it by them
+   * @param read called with rows from Postgres at a moment when no change has overtaken them
    */
   constructor(
     database: LookupDatabase,
@@ -102,7 +104,9 @@ export class LookupReads {
     guard: LookupGuard,
     setApart: Pick<SetApart, 'soundRows'>,
     learn: (tokens: readonly string[], partition: number) => void = () => undefined,
+    read: (rows: PartitionRows) => void = () => undefined,
   ) {
+    this.#read = read;
     this.#setApart = setApart;
     this.#database = database;
     this.#redis = redis;
@@ -286,7 +290,10 @@ export class LookupReads {
         const isCurrent = () => openings === this.openingsOf(partition) && !this.#guard.isStale(lookup, sound.message);
         // Sent here and not later: a change that comes from now on must find it in the lane.
         const packed = isCurrent() ? packRows(sound.message) : null;
-        if (packed !== null) this.#pace(packed);
+        if (packed !== null) {
+          this.#read(sound.message);
+          this.#pace(packed);
+        }
         const sent = packed === null ? null : await this.#send(target, packed, isCurrent);
         if (packed === null || sent?.isOvertaken !== false) {
           if (reads === readsMax) throw new Error('changes overtake the lookup');

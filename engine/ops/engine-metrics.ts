@@ -8,6 +8,7 @@ import type { Database } from '../lookups/database.js';
 import type { Ownership } from '../ownership.js';
 import type { PeerLinks } from '../peers/peer-links.js';
 import type { PeerServer } from '../peers/peer-server.js';
+import type { StandIn } from '../standin/stand-in.js';
 import type { JournalRoom } from './journal-room.js';
 
 /** The engine's pool for lookups; the names are the API's. */
@@ -41,6 +42,42 @@ export function measureRoom(metrics: Metrics, config: EngineConfig, room: Journa
   ];
   for (const [name, help, value] of gauges)
     metrics.gauge(name, help, [], (target) => target.set(value() ?? Number.NaN));
+}
+
+/** @param standIn null: it is off, and all of these say 0 */
+export function measureStandIn(metrics: Metrics, standIn: StandIn | null): void {
+  const counters: [string, string, () => number | undefined][] = [
+    ['standin_approved_total', 'Authorizations approved without their partition', () => standIn?.approved],
+    ['standin_repeated_total', 'Repeats of stand-in approvals that were not booked yet', () => standIn?.repeated],
+    ['standin_cancelled_total', 'Stand-in approvals that missed the deadline, answered 503', () => standIn?.cancelled],
+    ['standin_booked_total', 'Stand-in approvals that their partition has booked', () => standIn?.booked],
+    [
+      'standin_booked_empty_total',
+      'Of those booked, the ones that hold nothing: reversed before, or not possible to book',
+      () => standIn?.bookedEmpty,
+    ],
+  ];
+  for (const [name, help, value] of counters) metrics.counter(name, help, [], (counter) => counter.inc(value() ?? 0));
+  metrics.counter(
+    'standin_refused_total',
+    'Messages that the stand-in rule did not approve, by reason',
+    ['reason'],
+    (counter) => {
+      for (const [reason, count] of standIn?.refused ?? []) counter.inc({ reason }, count);
+    },
+  );
+  const gauges: [string, string, () => number | undefined][] = [
+    ['standin_unbooked', 'Stand-in approvals that wait for their partition', () => standIn?.unbooked],
+    ['standin_exposure_minor', 'What stand-in approvals of this UTC day come to', () => standIn?.exposure.totalMinor],
+    ['standin_exposure_max_minor', 'What they may come to at this engine', () => standIn?.rule.perDayMinor],
+    ['standin_journal_bytes', 'Size of the stand-in journal', () => standIn?.journalBytes],
+    [
+      'standin_journal_failed',
+      '1 where the stand-in journal could not be written, and there is no stand-in until a restart',
+      () => (standIn?.journalFailure ? 1 : 0),
+    ],
+  ];
+  for (const [name, help, value] of gauges) metrics.gauge(name, help, [], (target) => target.set(value() ?? 0));
 }
 
 interface Host {

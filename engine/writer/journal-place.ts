@@ -50,6 +50,29 @@ function localPlace({ dataDir, authPort, opsPort }: EngineConfig, lease: string,
   };
 }
 
+/** Where the stand-in journal of this engine stands. */
+export interface StandInPlace {
+  readonly directory: string;
+  release(): void;
+}
+
+/**
+ * @param lease names this engine in its lock file
+ * @param ledger id of the database's ledger
+ * @throws one line for a person when another engine has the folder, or it belongs to another ledger
+ */
+export async function standInPlace(
+  { dataDir, authPort, opsPort }: EngineConfig,
+  lease: string,
+  ledger: string,
+  log: Log,
+): Promise<StandInPlace> {
+  const directory = join(dataDir, 'standin');
+  const lock = await lockJournal({ directory, authPort, opsPort, lease }, log);
+  assertLedger(directory, ledger);
+  return { directory, release: () => lock.release() };
+}
+
 /** Of the folders of copies: they name the process, so that a start can remove those of processes that are gone. */
 const copyPrefix = 'card-journal-copy-';
 

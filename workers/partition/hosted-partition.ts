@@ -152,7 +152,7 @@ export class HostedPartition {
     const root = { start: 0, end: 0 };
     const records = replayJournal(this.#place, this.#tail.from, this.#tail.to, (bytes, view, offset) => {
       const idLength = view.getUint16(offset + RecordOffset.idLength, true);
-      if (this.#data.partitionCount > 1) {
+      if (this.#data.frontKnowsIds) {
         hash64(bytes, offset + recordFixedBytes, offset + recordFixedBytes + idLength);
         ids.push(idLength > 0 ? hashLow : 0, idLength > 0 ? hashHigh : 0);
       }
@@ -195,10 +195,10 @@ export class HostedPartition {
 
   /**
    * Ids of the settled messages to remember. Those of retired segments come from the files beside the journal, the
-   * others from the journal. Null when some are not there, and with several partitions, whose front needs all of them.
+   * others from the journal. Null when some are not there, and where the front needs all of them.
    */
   #findSettledIds(firstInJournal: number, settledSequence: number): SettledIds | null {
-    if (this.#data.partitionCount > 1) return null;
+    if (this.#data.frontKnowsIds) return null;
     const before = firstInJournal - 1;
     const { storage, directory } = this.#place;
     const ids = new SettledIds(

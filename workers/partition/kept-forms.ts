@@ -3,12 +3,13 @@
  * form for each key. The form that is known takes the place of the newest one, which stays among the others. While no
  * form is known, a lookup names all of them; what it finds nowhere is remembered under the newest key.
  */
+
 import type { HiddenIds, Request, TextSlice } from '../../engine/core/request.js';
+import { sameText } from '../../engine/core/same-question.js';
 import type { Seen } from '../../engine/core/seen.js';
 import type { Transactions } from '../../engine/core/transactions.js';
 import type { AnswerMemory } from './answer-memory.js';
 import { byteText } from './byte-text.js';
-import { sameText } from './same-question.js';
 import type { TransactionFinder } from './transaction-finder.js';
 
 /** Where an id may be known from: memory itself, and what lookups brought. */

@@ -12,10 +12,10 @@ import {
   writeRecord,
 } from '../../engine/core/record.js';
 import { Request } from '../../engine/core/request.js';
+import { sameQuestion } from '../../engine/core/same-question.js';
 import { TraceFlag } from '../../engine/core/trace-format.js';
 import { CheckResult, Wallet } from '../../engine/core/vocabulary.js';
 import { fillRequest } from '../../engine/testing/world.js';
-import { sameQuestion } from './same-question.js';
 
 const owner = { accountNumber: 1, cardNumber: 2, cardSpend: 2, userNumber: 3, profileVersion: 7 };
 const message = { id: 'old', type: 'authorization', card: 'C', amount: 500, currency: 'USD' } as const;

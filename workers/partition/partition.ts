@@ -22,6 +22,7 @@ import { type Policy, Question } from '../../engine/core/question.js';
 import { Reason } from '../../engine/core/reasons.js';
 import { RecordOffset, type RecordTrace } from '../../engine/core/record.js';
 import { Request } from '../../engine/core/request.js';
+import { sameQuestion } from '../../engine/core/same-question.js';
 import type { Seen } from '../../engine/core/seen.js';
 import type { PartitionSize, StoredDecision } from '../../engine/exchange/partition-task.js';
 import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, markBytes, type Slab } from '../../engine/exchange/slab.js';
@@ -40,10 +41,10 @@ import { Replay } from './replay.js';
 import { Revocation } from './revocation.js';
 import { Root } from './root.js';
 import { applyChanges, RowCounts, type RowTarget, takeRows, takeSeen } from './rows.js';
-import { sameQuestion } from './same-question.js';
 import type { SettledIds } from './settled-ids.js';
 import { SlabAnswers } from './slab-answers.js';
 import { SpendRoom } from './spend-room.js';
+import { StandInBooking } from './stand-in-booking.js';
 import { type About, TransactionFinder } from './transaction-finder.js';
 import { UnknownFields } from './unknown-fields.js';
 import { Withdrawal } from './withdrawal.js';
@@ -67,6 +68,7 @@ export class Partition {
   readonly #committer: Committer;
   readonly #revocation: Revocation;
   readonly #withdrawal: Withdrawal;
+  readonly #standInBooking: StandInBooking;
   readonly #peerApprovals = new PeerApprovals();
   readonly #expiry: Expiry;
   readonly #replay: Replay;
@@ -137,6 +139,17 @@ export class Partition {
       finalSequence,
     });
     this.#decider = new Decider(books, policy, this.#outcome);
+    this.#standInBooking = new StandInBooking({
+      books,
+      answers: this.#answers,
+      memory: this.#memory,
+      cardBooks: this.cardBooks,
+      finder: this.#finder,
+      decider: this.#decider,
+      outcome: this.#outcome,
+      committer: this.#committer,
+      makeRoom: (card, transaction) => this.#makeRoom(card, transaction),
+    });
   }
 
   /**
@@ -156,6 +169,7 @@ export class Partition {
       else if (kind === EntryKind.revocation) this.#revoke(slab, index);
       else if (kind === EntryKind.expiry) this.#expire(slab, index);
       else if (kind === EntryKind.withdrawal) this.#withdraw(slab, index);
+      else if (kind === EntryKind.standIn) this.#standInBooking.run(slab, index);
       else this.#handle(slab, index, this.#codecs[kind]!);
       answers.endEntry(slab, index);
     }

@@ -6,6 +6,7 @@
 import { type Books, transactionAbsent } from '../../engine/core/books.js';
 import { MessageType, TransactionStatus } from '../../engine/core/codes.js';
 import { assert } from '../../engine/core/invariant.js';
+import { detailStandIn } from '../../engine/core/limit-names.js';
 import { Outcome } from '../../engine/core/outcome.js';
 import { Request } from '../../engine/core/request.js';
 import { decideRevocation } from '../../engine/core/revoke-and-expire.js';
@@ -40,7 +41,22 @@ export class Revocation {
    * @returns false when its record cannot be read now: the lane keeps it first in line, and sends it again
    */
   run(slab: Slab, index: number): boolean {
-    return this.revoke(slab, index, slab.request.readDoubleLE(slab.start[index]!));
+    const location = slab.request.readDoubleLE(slab.start[index]!);
+    if (!this.#readApproval(location)) return false;
+    return this.#isBookedAsStandIn() || this.revoke(slab, index, location);
+  }
+
+  /**
+   * Whether the front has approved the message of the record in hand, and that is booked: the approval is its hold.
+   * Reads over the record.
+   */
+  #isBookedAsStandIn(): boolean {
+    const { record } = this.#answers;
+    record.readRequest(this.#request);
+    const { source, id } = this.#request;
+    const bytes = source.slice(id.start, id.end);
+    const { place } = this.#answers.find(bytes, { start: 0, end: bytes.length }, true);
+    return place >= 0 && record.outcome().detail === detailStandIn;
   }
 
   /** @returns false when the approval's record cannot be read now */

@@ -8,10 +8,12 @@
  *
  * Everything else is left alone: the money stays held until it is reversed or its lifetime ends.
  */
+
 import type { Books } from '../../engine/core/books.js';
 import { isNeverRevoked, TransactionStatus } from '../../engine/core/codes.js';
 import { Level } from '../../engine/core/limit-names.js';
 import { Request } from '../../engine/core/request.js';
+import { sameQuestion } from '../../engine/core/same-question.js';
 import { locationSettled } from '../../engine/core/seen.js';
 import { userSpendNumber } from '../../engine/core/spend-key.js';
 import { EntryStatus, markBytes, type Slab } from '../../engine/exchange/slab.js';
@@ -22,7 +24,6 @@ import { Owner } from './owner.js';
 import type { PeerApprovals } from './peer-approvals.js';
 import type { Revocation } from './revocation.js';
 import { Root } from './root.js';
-import { sameQuestion } from './same-question.js';
 
 export interface WithdrawalParts {
   readonly books: Books;

@@ -3,8 +3,8 @@
  * answer; with other content it is a conflict. Compared field by field as understood, not byte by byte as sent: a
  * sender that writes its fields in another order still asks the same.
  */
-import type { Request, TextSlice } from '../../engine/core/request.js';
-import { sameSignals } from '../../engine/core/vocabulary.js';
+import type { Request, TextSlice } from './request.js';
+import { sameSignals } from './vocabulary.js';
 
 export function sameQuestion(request: Request, record: Request): boolean {
   return (

@@ -1,0 +1,477 @@
+/**
+ * Stand-in: the front approves an authorization whose partition refused it or let it wait too long, where the rule
+ * (engine/core/stand-in.ts) allows it (docs/standin.md, ADR 0030).
+ *
+ * One id has one answer. Only an id that was never asked before may get a stand-in. From then on every repeat is
+ * answered here until the partition has booked it, and by the partition after that, from the same record. The lane sees
+ * a guarded message as refused. So it revokes what the partition approves of it later.
+ */
+import type { Log } from '../../platform/log.js';
+import { MessageType, Protocol } from '../core/codes.js';
+import { detailStandIn } from '../core/limit-names.js';
+import { Outcome } from '../core/outcome.js';
+import { Reason } from '../core/reasons.js';
+import { RecordOffset, readRecordOutcome, readRecordRequest, recordBytesMax, writeRecord } from '../core/record.js';
+import { Request, textOf } from '../core/request.js';
+import { sameQuestion } from '../core/same-question.js';
+import { Exposure, type StandInRefusal, type StandInRule, standInRefusal, standInRefusals } from '../core/stand-in.js';
+import type { Answers } from '../exchange/answers.js';
+import { AnswerFlag, EntryKind, EntryStatus } from '../exchange/slab.js';
+import type { Waiter } from '../ledger/waiter.js';
+import { answerBytesMax, type Codec } from '../protocols/codec.js';
+import type { KnownCard, KnownCards } from './known-cards.js';
+import { type JournalLine, StandInJournal } from './stand-in-journal.js';
+
+/** Approvals that wait for their partition, some 2 KB of memory each. */
+export const unbookedMax = 10_000;
+/** Approvals of a day: their journal has room for them, and a start reads them in a second. */
+const approvalsPerDayMax = 50_000;
+/** On their way into partitions at once: a small share of a slab. */
+const bookingsMax = 64;
+const bookingPauseMsMin = 50;
+const bookingPauseMsMax = 2000;
+/** Between two lines of the log about approvals. */
+const logEveryMs = 10_000;
+const dayMs = 86_400_000;
+
+export interface StandInOptions {
+  readonly rule: StandInRule;
+  readonly cards: Pick<KnownCards, 'find'>;
+  readonly deadlineMs: number;
+  readonly log: Log;
+  nowMs(): number;
+  /** How long ago the knowledge of cards was up to date. */
+  stateAgeMs(): number;
+  /** The partitions approve nothing: what is known of cards is too old for them. */
+  isStale(): boolean;
+  /** False: another engine may have this one's ledger. */
+  mayApprove(): boolean;
+  /** Brings the record of an approval to its partition. */
+  book(partition: number, record: Uint8Array, waiter: Waiter): void;
+}
+
+export class StandIn {
+  readonly #options: StandInOptions;
+  readonly #request = new Request();
+  readonly #exposure = new Exposure();
+  /** Approved and not booked, by id, oldest first. */
+  readonly #unbooked = new Map<string, Approval>();
+  readonly #answer = new OneAnswer();
+  readonly #record = new Uint8Array(recordBytesMax);
+  readonly #view = new DataView(this.#record.buffer);
+  #journal: StandInJournal | null = null;
+  #bookings = 0;
+  #loggedAtMs = Number.NEGATIVE_INFINITY;
+  // For the metrics.
+  approved = 0;
+  repeated = 0;
+  cancelled = 0;
+  booked = 0;
+  /** Booked without effect: the purchase was reversed before, or the books cannot take it. */
+  bookedEmpty = 0;
+  readonly refused = new Map<StandInRefusal, number>(standInRefusals.map((refusal) => [refusal, 0]));
+
+  constructor(options: StandInOptions) {
+    this.#options = options;
+  }
+
+  get rule(): StandInRule {
+    return this.#options.rule;
+  }
+
+  get unbooked(): number {
+    return this.#unbooked.size;
+  }
+
+  get exposure(): Pick<Exposure, 'totalMinor'> {
+    return this.#exposure;
+  }
+
+  get journalFailure(): string {
+    return this.#journal?.failure ?? '';
+  }
+
+  get journalBytes(): number {
+    return this.#journal?.bytes ?? 0;
+  }
+
+  /**
+   * Opens the journal, before any message is taken.
+   * @param directory that no other process writes to
+   * @throws one line for a person
+   */
+  async open(directory: string): Promise<void> {
+    this.#journal = await StandInJournal.open(
+      directory,
+      (lines) => this.#restore(lines),
+      () => this.#lines(),
+    );
+    const { size } = this.#unbooked;
+    if (size > 0) this.#options.log.warn({ approvals: size }, 'stand-in approvals of an earlier run are being booked');
+  }
+
+  async close(): Promise<void> {
+    await this.#journal?.close();
+  }
+
+  // --- messages -----------------------------------------------------------------------------------------------------
+
+  /**
+   * Takes a message ahead of its partition.
+   * @param body read during the call only
+   * @param isNewId the id was never asked before, at any engine that this one knows of
+   * @returns the waiter for the partition; null: the message is answered, or is being answered
+   */
+  guard(codec: Codec, partition: number, body: Uint8Array, waiter: Waiter, isNewId: boolean): Waiter | null {
+    if (codec.protocol === Protocol.ledger) return waiter;
+    const request = this.#request;
+    // A copy: reading masks card numbers in place, and the partition must read what was sent.
+    const bytes = Buffer.from(body);
+    if (codec.read(request, bytes, 0, bytes.length) !== null) return waiter;
+    if (this.#unbooked.size > 0 && this.#isAboutUnbooked(new Sent(codec, bytes, waiter), request)) return null;
+    // An id that holds a card number is kept as a hash, which only a partition makes.
+    if (!isNewId || request.type !== MessageType.authorization || request.hidden !== null) return waiter;
+    const guarded = new GuardedWaiter(codec, bytes, waiter, partition, this.#partitionRefused);
+    // Partitions decline everything now, and remember that answer: they are not asked.
+    if (this.#options.isStale() && this.#isApproved(guarded)) return null;
+    return guarded;
+  }
+
+  /** A partition refused a message, or its time there is over. */
+  readonly #partitionRefused = (guarded: GuardedWaiter, reason: Reason): void => {
+    if (!this.#isApproved(guarded) && !guarded.inner.isSettled) guarded.inner.refuse(reason);
+  };
+
+  /** Answers a repeat, and refuses what follows an approval that its partition does not know yet. */
+  #isAboutUnbooked(sent: Sent, request: Request): boolean {
+    const { source, id, original } = request;
+    const approval = this.#unbooked.get(textOf(source, id));
+    if (approval !== undefined) {
+      this.#repeat(approval, sent, request);
+      return true;
+    }
+    if (original.end === original.start || !this.#unbooked.has(textOf(source, original))) return false;
+    // It comes again, and finds the booking. Decided now, a reversal would find nothing to release.
+    sent.inner.refuse(Reason.systemError);
+    return true;
+  }
+
+  #repeat(approval: Approval, sent: Sent, request: Request): void {
+    this.repeated++;
+    if (!sameQuestion(request, approval.request)) {
+      this.#answer.conflict(sent.codec, request, this.#options.nowMs());
+      sent.inner.answer(this.#answer, 0);
+    } else if (approval.isDurable) this.#send(approval, sent, AnswerFlag.repeated);
+    else approval.repeats.push(sent);
+  }
+
+  /** Reads the message again: an answer echoes what its own message has, and the record has not all of it. */
+  #send({ outcome }: Approval, { codec, bytes, inner }: Sent, flags: number): void {
+    if (inner.isSettled || codec.read(this.#request, bytes, 0, bytes.length) !== null) return;
+    this.#answer.approval(codec, this.#request, outcome, this.#options.nowMs(), flags);
+    inner.answer(this.#answer, 0);
+  }
+
+  // --- approvals ----------------------------------------------------------------------------------------------------
+
+  /** @returns false where the rule does not approve: nothing has happened */
+  #isApproved(guarded: GuardedWaiter): boolean {
+    const { codec, bytes, inner } = guarded;
+    const request = this.#request;
+    if (inner.isSettled || codec.read(request, bytes, 0, bytes.length) !== null) return false;
+    const { rule, cards, nowMs, stateAgeMs } = this.#options;
+    this.#exposure.begin(Math.floor(inner.arrivalMs / dayMs));
+    const card = cards.find(textOf(request.source, request.card), nowMs());
+    const refusal = this.#ownRefusal(request) ?? standInRefusal(rule, card, request, this.#exposure, stateAgeMs());
+    if (refusal !== null) {
+      this.refused.set(refusal, this.refused.get(refusal)! + 1);
+      return false;
+    }
+    this.#approve(guarded, request, card!);
+    return true;
+  }
+
+  #ownRefusal({ source, id }: Request): StandInRefusal | null {
+    if (!this.#options.mayApprove()) return 'lease';
+    const isFull = this.#unbooked.size >= unbookedMax || this.#exposure.count >= approvalsPerDayMax;
+    if (isFull || this.#journal?.hasRoom !== true || this.#unbooked.has(textOf(source, id))) return 'full';
+    return null;
+  }
+
+  #approve(guarded: GuardedWaiter, request: Request, card: KnownCard): void {
+    const { partition, inner } = guarded;
+    const outcome = new Outcome();
+    outcome.approved = true;
+    outcome.reason = Reason.approved;
+    outcome.detail = detailStandIn;
+    outcome.amountMinor = request.amountMinor;
+    outcome.approvedAmountMinor = request.amountMinor;
+    outcome.currency = card.currency;
+    const [record, view, none] = [this.#record, this.#view, { start: 0, end: 0 }];
+    const { owner } = card;
+    const length = writeRecord(record, view, 0, request, outcome, owner, inner.arrivalMs, request.source, none);
+    const approval = new Approval(partition, Buffer.from(record.subarray(0, length)));
+    this.#unbooked.set(approval.id, approval);
+    // Before anything is awaited: what comes meanwhile counts on top of it.
+    this.#exposure.add(card.token, request.amountMinor);
+    this.#journal!.append(approval.line).then(
+      () => this.#durable(approval, guarded),
+      (error: Error) => this.#lost(approval, guarded, error),
+    );
+  }
+
+  #durable(approval: Approval, guarded: GuardedWaiter): void {
+    const { inner } = guarded;
+    approval.isDurable = true;
+    const { nowMs, deadlineMs, log } = this.#options;
+    const atMs = nowMs();
+    if (atMs >= inner.arrivalMs + deadlineMs && !inner.isSettled) {
+      this.#cancel(approval, guarded);
+      return;
+    }
+    this.approved++;
+    this.#send(approval, guarded, 0);
+    for (const repeat of approval.repeats.splice(0)) this.#send(approval, repeat, AnswerFlag.repeated);
+    if (atMs < this.#loggedAtMs + logEveryMs) return;
+    this.#loggedAtMs = atMs;
+    const { count, totalMinor } = this.#exposure;
+    log.warn({ approvals: count, totalMinor }, 'authorizations are approved by stand-in, without their partition');
+  }
+
+  /** The disk was too slow: its client is refused, and nothing is owed. */
+  #cancel(approval: Approval, sent: Sent): void {
+    this.cancelled++;
+    this.#forget(approval, sent);
+    this.#journal!.append({ kind: 'cancelled', id: approval.id }).catch(() => undefined);
+  }
+
+  #lost(approval: Approval, sent: Sent, error: Error): void {
+    this.#forget(approval, sent);
+    this.#options.log.error(
+      { error: error.message },
+      'the stand-in journal could not be written: no stand-in until the engine is started again',
+    );
+  }
+
+  #forget(approval: Approval, sent: Sent): void {
+    this.#unbooked.delete(approval.id);
+    for (const { inner } of [sent, ...approval.repeats.splice(0)]) {
+      if (!inner.isSettled) inner.refuse(Reason.systemError);
+    }
+  }
+
+  // --- booking ------------------------------------------------------------------------------------------------------
+
+  /** Sends approvals to their partitions, oldest first, until each is booked. Called by a coarse timer. */
+  bookSome(): void {
+    const nowMs = this.#options.nowMs();
+    for (const approval of this.#unbooked.values()) {
+      if (this.#bookings >= bookingsMax) return;
+      if (!approval.isDurable || approval.isBeingBooked || approval.notBeforeMs > nowMs) continue;
+      this.#bookings++;
+      approval.isBeingBooked = true;
+      const { partition, record } = approval;
+      const ended = (isBooked: boolean, isEmpty: boolean) => this.#bookingEnded(approval, isBooked, isEmpty);
+      this.#options.book(partition, record, new BookingWaiter(nowMs, ended));
+    }
+  }
+
+  #bookingEnded(approval: Approval, isBooked: boolean, isEmpty: boolean): void {
+    this.#bookings--;
+    approval.isBeingBooked = false;
+    if (!isBooked) {
+      approval.pauseMs = Math.min(bookingPauseMsMax, Math.max(bookingPauseMsMin, 2 * approval.pauseMs));
+      approval.notBeforeMs = this.#options.nowMs() + approval.pauseMs;
+      return;
+    }
+    this.#unbooked.delete(approval.id);
+    this.booked++;
+    if (isEmpty) this.bookedEmpty++;
+    // Lost with a crash: then it is booked again, and moves nothing.
+    this.#journal!.append({ kind: 'booked', id: approval.id }).catch(() => undefined);
+  }
+
+  // --- journal ------------------------------------------------------------------------------------------------------
+
+  #restore(lines: readonly JournalLine[]): void {
+    for (const line of lines) {
+      if (line.kind === 'day') {
+        this.#exposure.begin(line.day);
+        const [first] = line.cards;
+        for (const [token, amountMinor] of line.cards) {
+          this.#exposure.add(token, amountMinor, token === first![0] ? line.count : 0);
+        }
+      } else if (line.kind === 'approval') this.#restoreApproval(line);
+      else this.#unbooked.delete(line.id);
+    }
+  }
+
+  #restoreApproval({ partition, record, isCounted }: JournalLine & { kind: 'approval' }): void {
+    const approval = new Approval(partition, Buffer.from(record, 'base64'));
+    approval.isDurable = true;
+    this.#unbooked.set(approval.id, approval);
+    if (isCounted === true) return;
+    this.#exposure.begin(Math.floor(approval.arrivalMs / dayMs));
+    this.#exposure.add(approval.card, approval.outcome.approvedAmountMinor);
+  }
+
+  #lines(): readonly JournalLine[] {
+    const { day } = this.#exposure;
+    const cards = new Map(this.#exposure.cards);
+    const approvals = [...this.#unbooked.values()];
+    // They follow as lines of their own, which count.
+    const waiting = approvals.filter(({ isDurable }) => !isDurable);
+    for (const { card, outcome } of waiting) {
+      cards.set(card, Math.max(0, (cards.get(card) ?? 0) - outcome.approvedAmountMinor));
+    }
+    const count = Math.max(0, this.#exposure.count - waiting.length);
+    const durable = approvals.filter(({ isDurable }) => isDurable);
+    const lines = durable.map(({ line }) => ({ ...line, isCounted: true as const }));
+    return [{ kind: 'day', day, count, cards: [...cards] }, ...lines];
+  }
+}
+
+/** An approval, from its decision until it is booked. */
+class Approval {
+  readonly partition: number;
+  readonly record: Buffer;
+  readonly request = new Request();
+  readonly outcome = new Outcome();
+  readonly id: string;
+  readonly card: string;
+  readonly arrivalMs: number;
+  isDurable = false;
+  /** Repeats that came before it was durable. */
+  readonly repeats: Sent[] = [];
+  isBeingBooked = false;
+  notBeforeMs = 0;
+  pauseMs = 0;
+
+  constructor(partition: number, record: Buffer) {
+    this.partition = partition;
+    this.record = record;
+    const view = new DataView(record.buffer, record.byteOffset, record.length);
+    readRecordRequest(record, view, 0, this.request);
+    readRecordOutcome(view, 0, this.outcome);
+    this.id = textOf(record, this.request.id);
+    this.card = textOf(record, this.request.card);
+    this.arrivalMs = view.getFloat64(RecordOffset.arrivalMs, true);
+  }
+
+  get line(): JournalLine & { kind: 'approval' } {
+    return { kind: 'approval', partition: this.partition, record: this.record.toString('base64') };
+  }
+}
+
+/** A message that waits, with a copy of its bytes: what was read of it is valid until the next one is read. */
+class Sent {
+  constructor(
+    readonly codec: Codec,
+    readonly bytes: Buffer,
+    /** Its client. */
+    readonly inner: Waiter,
+  ) {}
+}
+
+/** The client of a message as its partition sees it: refused there, it may still be approved here. */
+class GuardedWaiter extends Sent implements Waiter {
+  readonly #refused: (guarded: GuardedWaiter, reason: Reason) => void;
+  readonly partition: number;
+  reentries = 0;
+  #isRefused = false;
+
+  /** @param refused called once, when the partition has refused it */
+  constructor(
+    codec: Codec,
+    bytes: Buffer,
+    inner: Waiter,
+    partition: number,
+    refused: (guarded: GuardedWaiter, reason: Reason) => void,
+  ) {
+    super(codec, bytes, inner);
+    this.partition = partition;
+    this.#refused = refused;
+  }
+
+  get kind(): number {
+    return this.inner.kind;
+  }
+  get arrivalMs(): number {
+    return this.inner.arrivalMs;
+  }
+  get isSettled(): boolean {
+    return this.#isRefused || this.inner.isSettled;
+  }
+  get isRefused(): boolean {
+    return this.#isRefused || this.inner.isRefused;
+  }
+
+  answer(from: Answers, index: number): void {
+    this.inner.answer(from, index);
+  }
+
+  refuse(reason: Reason): void {
+    if (this.#isRefused) return;
+    this.#isRefused = true;
+    this.#refused(this, reason);
+  }
+}
+
+class BookingWaiter implements Waiter {
+  readonly kind = EntryKind.standIn;
+  readonly arrivalMs: number;
+  readonly #ended: (isBooked: boolean, isEmpty: boolean) => void;
+  reentries = 0;
+  isSettled = false;
+  isRefused = false;
+
+  constructor(arrivalMs: number, ended: (isBooked: boolean, isEmpty: boolean) => void) {
+    this.arrivalMs = arrivalMs;
+    this.#ended = ended;
+  }
+
+  answer(from: Answers, index: number): void {
+    this.isSettled = true;
+    this.#ended(true, from.reason[index] === Reason.originalClosed);
+  }
+
+  refuse(): void {
+    this.isSettled = true;
+    this.isRefused = true;
+    this.#ended(false, false);
+  }
+}
+
+/** The answer that is being sent. */
+class OneAnswer implements Answers {
+  readonly status = Uint8Array.of(EntryStatus.decided);
+  readonly answerFlags = new Uint8Array(1);
+  readonly reason = new Uint8Array(1);
+  readonly answerStart = new Int32Array(1);
+  readonly answerEnd = new Int32Array(1);
+  readonly answer = Buffer.alloc(answerBytesMax);
+  readonly #conflict = new Outcome();
+  sealedAtMs = 0;
+  returnedAtMs = 0;
+
+  approval(codec: Codec, request: Request, outcome: Outcome, nowMs: number, flags: number): void {
+    this.#write(codec, request, outcome, nowMs, flags | AnswerFlag.approved);
+  }
+
+  conflict(codec: Codec, request: Request, nowMs: number): void {
+    const outcome = this.#conflict;
+    outcome.reset();
+    outcome.reason = Reason.duplicateConflict;
+    outcome.currency = request.currency;
+    outcome.amountMinor = Math.max(0, request.amountMinor);
+    this.#write(codec, request, outcome, nowMs, 0);
+  }
+
+  #write(codec: Codec, request: Request, outcome: Outcome, nowMs: number, flags: number): void {
+    this.answerFlags[0] = flags;
+    this.reason[0] = outcome.reason;
+    this.answerEnd[0] = codec.writeAnswer(this.answer, 0, request, outcome, request.source, request.id);
+    this.sealedAtMs = nowMs;
+    this.returnedAtMs = nowMs;
+  }
+}
