@@ -61,6 +61,9 @@ function filled(text: string, values: Readonly<Record<string, string>>): string 
   });
 }
 
+const nginxSettings = (values: Readonly<Record<string, string>> = {}) =>
+  readNginxArguments(services['nginx-config']!.command!.slice(1).map((text) => filled(text, values)));
+
 t.test('both files keep the schema of compose', async (t) => {
   const schema = JSON.parse(readFileSync(join(folder, 'testing/schemas/compose-spec.json'), 'utf8'));
   const validate = new Ajv2020({ strict: false, validateFormats: false }).compile(schema);
@@ -104,7 +107,7 @@ t.test('engine and API start with what they are given', async (t) => {
 
 t.test('nginx reaches engines and APIs where they are, and the APIs trust nginx alone', async (t) => {
   const addressOf = (name: string) => Object.values(services[name]!.networks!)[0]!.ipv4_address as string;
-  const settings = readNginxArguments(services['nginx-config']!.command!.slice(1));
+  const settings = nginxSettings();
   t.equal(engines.length, 3);
   t.same(
     settings.engines,
@@ -117,8 +120,19 @@ t.test('nginx reaches engines and APIs where they are, and the APIs trust nginx 
   t.equal(services['api-1']!.environment!['TRUSTED_PROXIES'], addressOf('nginx'));
 });
 
+t.test('nginx waits as long as the engines do', async (t) => {
+  for (const [given, deadlineMs] of [[{}, 100] as const, [{ DEADLINE_MS: '250' }, 250] as const]) {
+    t.equal(nginxSettings(given).deadlineMs, deadlineMs);
+    const deadlines = engines.map((name) => filled(services[name]!.environment!['DEADLINE_MS']!, given));
+    t.same(
+      deadlines,
+      engines.map(() => String(deadlineMs)),
+    );
+  }
+});
+
 t.test('the loss of an engine takes no other service with it', async (t) => {
-  const settings = readNginxArguments(services['nginx-config']!.command!.slice(1));
+  const settings = nginxSettings();
   const { port } = settings.admin!;
   t.equal(
     services['api-1']!.environment!['ENGINE_URL'],
