@@ -39,14 +39,8 @@ export async function lapsed(
     select extract(epoch from now())::float8 * 1000 as "databaseMs", coalesce((
       select json_agg(json_build_object('name', transaction_name(id, occurrence), 'expires', expires_at::text, 'id', id,
         'occurrence', occurrence::text) order by expires_at, id, occurrence)
-      from (
-        select id, occurrence, expires_at from transactions t
-        where status = 1 and partition = ${partition} and expires_at <= least(${new Date(nowMs)}, now())
-          and (expires_at, id, occurrence) > (${expires}::text::timestamptz, ${id}::text, ${occurrence}::text::bigint)
-          and not exists (
-            select from quarantined_records q
-            where q.partition = ${partition} and q.chain = name_key(transaction_name(t.id, t.occurrence)))
-        order by expires_at, id, occurrence limit ${limit}) due), '[]') as page, coalesce((
+      from lapsing_transactions(${partition}::integer, least(${new Date(nowMs)}, now()), ${expires}::text::timestamptz,
+        ${id}::text, ${occurrence}::text::bigint, ${limit}::integer)), '[]') as page, coalesce((
       select json_agg(encode(record, 'base64')) from (
         select distinct on (chain) chain_state, record from quarantined_records
         where partition = ${partition} and chain is not null and ${after === null}
