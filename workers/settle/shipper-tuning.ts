@@ -36,6 +36,8 @@ export interface ShipperTuning {
   readonly retryMsMax: number;
   /** Zeroed files kept ready per partition. */
   readonly spareCount: number;
+  /** How often a folder is read to find whether it lacks a spare: another one lasts for seconds. Milliseconds. */
+  readonly spareLookMs: number;
   /** Pause between two steps of making a spare, milliseconds. */
   readonly spareStepMs: number;
   /**
@@ -57,6 +59,7 @@ export const shipperTuningDefault: ShipperTuning = {
   retryMsMin: 50,
   retryMsMax: 5_000,
   spareCount: 2,
+  spareLookMs: 250,
   spareStepMs: 16,
   spareUnhurriedMs: 250,
 };

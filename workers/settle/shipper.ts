@@ -234,10 +234,11 @@ class PartitionShipper {
 
   /** Beside the settling: that may wait for Postgres for long, and the worker shall find a spare all the same. */
   async #keepSpares(): Promise<void> {
-    const { delayMs, spareStepMs } = this.#tuning;
+    const { delayMs, spareStepMs, spareLookMs } = this.#tuning;
     while (!this.#halt) {
-      const isMaking = this.#progress.durableSequence >= 0 && this.#keeper.step();
-      await this.#sleep(isMaking ? spareStepMs : delayMs);
+      const isOpen = this.#progress.durableSequence >= 0;
+      const isMaking = isOpen && this.#keeper.step();
+      await this.#sleep(isMaking ? spareStepMs : isOpen ? spareLookMs : delayMs);
     }
   }
 
