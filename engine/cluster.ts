@@ -8,6 +8,7 @@ import type { Metrics } from '../platform/metrics/metrics.js';
 import { version } from '../platform/version.js';
 import { type EngineBase, reachableHost } from './engine-base.js';
 import type { WindowEntity } from './exchange/partition-task.js';
+import { learnForeignCards } from './ledger/foreign-cards.js';
 import { ForeignIds } from './ledger/foreign-ids.js';
 import type { Forwarder } from './ledger/forwarder.js';
 import { looksAt, type PartitionLooks } from './ledger/ledger-reader.js';
@@ -251,6 +252,10 @@ export class Cluster implements Ownership {
     await until(() => this.#isPlaced, placedWaitMs);
     await until(() => this.#isTold, toldWaitMs);
     await this.#foreignIds.readNewest();
+    const { config, database } = this.#base;
+    const { hosts, router } = this.#parts;
+    const isOurs = (partition: number): boolean => hosts[partition]!.state !== 'away';
+    await learnForeignCards({ database, router, partitionCount: config.partitionCount, isOurs });
     this.#foreignIds.readAll();
   }
 

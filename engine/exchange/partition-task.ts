@@ -44,7 +44,12 @@ export const slabOfTask = (task: number): number => task % slabsMax;
 const slabsMax = 32;
 
 /** Numbers run slabs in their order, see slabTask. The others name their partition when they are sent. */
-export type PartitionTask = readonly number[] | MakeTask | DropTask | (HostedTask & { readonly partition: number });
+export type PartitionTask =
+  | readonly number[]
+  | MakeTask
+  | DropTask
+  | WarmUpTask
+  | (HostedTask & { readonly partition: number });
 /** What a partition on a thread is asked for. */
 export type HostedTask = OpenTask | RestoreTask | IdsTask | StatsTask | AccountsTask | WindowsTask | DecisionTask;
 /** Takes the memory of a partition, in place of one with that number. */
@@ -59,6 +64,10 @@ export interface MakeTask {
 export interface DropTask {
   readonly kind: 'drop';
   readonly partition: number;
+}
+/** Runs for a few milliseconds what a partition will run (workers/partition/warm-up.ts). True: the thread is warm. */
+export interface WarmUpTask {
+  readonly kind: 'warmUp';
 }
 export interface OpenTask {
   readonly kind: 'open';
@@ -120,7 +129,10 @@ export interface StoredDecision {
 /** True: decided. False: the journal has failed. An error is what the slab's partition threw. */
 export type SlabResult = boolean | Error;
 
-/** What a task answers: how each slab went, true or false for a make or a drop, and what the others are named after. */
+/**
+ * What a task answers: how each slab went, true or false for a make, a drop or a warm-up, and what the others are named
+ * after.
+ */
 export type PartitionResult =
   | boolean
   | readonly SlabResult[]

@@ -12,6 +12,8 @@ import { forEachFrameId, forEachSeenId } from '../lookups/seen-chunk.js';
 const idsMax = 200_000;
 /** Between two reads: lookups of messages come first. */
 const pauseMs = 20;
+/** The pause is at least so many times as long as the read was: Postgres and this engine have messages to decide. */
+const pauseShare = 3;
 
 export interface ForeignIdsOptions {
   readonly database: Pick<Database, 'seenBefore' | 'newestFrames'>;
@@ -78,12 +80,13 @@ export class ForeignIds {
     let before = Number.MAX_SAFE_INTEGER;
     for (let read = 0; read < most && !isOurs(partition) && !isStopped(); ) {
       news = 0;
+      const beganMs = performance.now();
       const { message, count, oldestSequence } = await database.seenBefore(partition, before);
       forEachSeenId(message, take);
       if (count === 0 || oldestSequence <= 1 || (stopsAtKnown && news === 0)) break;
       read += count;
       before = oldestSequence;
-      if (read < most) await delay(pauseMs);
+      if (read < most) await delay(Math.max(pauseMs, pauseShare * (performance.now() - beganMs)));
     }
   }
 }

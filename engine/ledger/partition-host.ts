@@ -205,8 +205,9 @@ export class PartitionHost implements OwnedPartition {
     await this.#cleared;
     if (this.#state !== 'away') return;
     this.#place ??= this.#takePlace();
-    this.#place.prepare();
-    await Promise.all([this.#made(this.#place), this.#database.prepareRestore(this.partition)]);
+    const place = this.#place;
+    await Promise.all([this.#made(place), this.#database.prepareRestore(this.partition)]);
+    await place.prepare();
   }
 
   /** The partition's memory is there. A place without it is given back. */

@@ -40,6 +40,8 @@ export interface StorageFaults {
 
 /** A wave costs an engine and its Postgres what fifty messages cost. Behind few messages none waits. */
 const pace: Pace = { everyMs: 5, behindMin: 8, nowMs: () => performance.now(), schedule: setTimeout };
+/** A thread that gets no processor for so long is used as it is. */
+const warmUpMsMax = 5000;
 /** Of each partition: its slabs in flight, plus the odd control task. */
 const queuePerPartition = 16;
 
@@ -153,8 +155,10 @@ export class PartitionPlace {
     return this.#thread.runSlab(slabTask(this.partition, slab));
   }
 
-  prepare(): void {
+  /** A planned takeover follows: what its first messages would wait for is done. Never rejects. */
+  prepare(): Promise<void> {
     this.#syncer.prepare();
+    return this.#thread.warmUp();
   }
 
   /** See PartitionSyncer. */
@@ -186,6 +190,9 @@ class PartitionThread {
   readonly #queueMax: number;
   readonly #places = new Set<PartitionPlace>();
   #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
+  /** It has run slabs, or what prepares it for them. */
+  #isWarm = false;
+  #warmUp: Promise<void> | null = null;
   /** Slabs until flush(), and what waits for them. */
   #slabs: number[] = [];
   #waiting: SlabWaiter[] = [];
@@ -219,6 +226,7 @@ class PartitionThread {
     if (slabs.length === 0) return;
     this.#slabs = [];
     this.#waiting = [];
+    this.#isWarm = true;
     this.#send(slabs).then(
       (results) => {
         for (const [index, { resolve, reject }] of waiting.entries()) {
@@ -233,9 +241,22 @@ class PartitionThread {
     );
   }
 
+  /** Has the thread run its code, unless it does so for messages already. Never rejects: a cold thread is slower. */
+  warmUp(): Promise<void> {
+    this.#warmUp ??= this.#runWarmUp().catch(() => undefined);
+    return this.#warmUp;
+  }
+
+  async #runWarmUp(): Promise<void> {
+    const untilMs = performance.now() + warmUpMsMax;
+    while (!this.#isWarm && performance.now() < untilMs) this.#isWarm = (await this.run({ kind: 'warmUp' })) === true;
+  }
+
   join(place: PartitionPlace): void {
     this.#places.add(place);
     if (this.#pool !== null) return;
+    this.#isWarm = false;
+    this.#warmUp = null;
     const url = new URL('../../workers/partition/partition.worker.js', import.meta.url);
     const pool = new WorkerPool<PartitionTask, PartitionResult>(url, this.#data, this.#queueMax, () => {
       // Behind the rejection of its task, which has the cause.

@@ -115,6 +115,7 @@ class TestEngine {
   constructor(
     readonly stage: Stage,
     readonly proxy: TcpProxy,
+    restMs: number,
   ) {
     const log = createLog('silent', 'test');
     this.registry = new Registry({
@@ -131,6 +132,7 @@ class TestEngine {
       askHandover: (to, partition) => stage.askHandover(this, to, partition),
       tellReady: async (to, partition) => stage.engines.find(({ id }) => id === to)?.mover.isTaken(partition),
       log,
+      restMs,
       schedule: (callback, delayMs) => {
         if (delayMs >= 60_000) {
           this.later.push(callback);
@@ -194,9 +196,9 @@ class Stage {
     return stage;
   }
 
-  async join(prepare: (fake: FakePartition) => void = () => undefined): Promise<TestEngine> {
+  async join(prepare: (fake: FakePartition) => void = () => undefined, restMs = 0): Promise<TestEngine> {
     const proxy = await TcpProxy.start(Number(new URL(this.url).port));
-    const engine = new TestEngine(this, proxy);
+    const engine = new TestEngine(this, proxy, restMs);
     await engine.registry.join({ authUrl: '', opsUrl: '', peerHost: 'none', peerPort: 1 });
     this.engines.push(engine);
     engine.fakes.forEach(prepare);
@@ -281,6 +283,23 @@ t.test('an engine that leaves is empty when it has left, and what it had is read
   t.equal(row!['count'], 0);
   t.same(stage.journals.faults, []);
 });
+
+t.test(
+  'an engine rests between two partitions of one that stays, and not between those of one that leaves',
+  async (t) => {
+    const stage = await Stage.open(t, 6);
+    const a = await stage.join();
+    await stage.untilSpread();
+    const b = await stage.join(undefined, 60_000);
+    await until('it has the first one', () => b.ready.length === 1 && b.later.length === 1);
+    for (let look = 0; look < 3; look++) await b.registry.look();
+    t.equal(b.ready.length, 1, 'the next one comes when it has rested');
+    await a.mover.leave(10_000);
+    await stage.untilSpread([b]);
+    t.same(a.ready, []);
+    t.same(stage.journals.faults, []);
+  },
+);
 
 t.test('a dead engine is replaced, and one that returns drops what is not its own', async (t) => {
   const stage = await Stage.open(t, 6);

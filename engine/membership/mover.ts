@@ -15,6 +15,11 @@ import type { LeaseEntry, View } from './view.js';
 
 /** A holder is asked for one partition at a time: the messages of the others go on meanwhile. */
 const movesMax = 1;
+/**
+ * Between two partitions that an engine stays to give: the first messages of one need cards and windows from Postgres,
+ * which the next ones would need beside them. An engine that leaves has no time for that.
+ */
+const restMsDefault = 250;
 /** A holder that is busy with the partition, or another engine that was first: the next view may say something else. */
 const againMs = 200;
 /** The next partition is given away when the one before it is ready elsewhere, or after so long. */
@@ -51,6 +56,8 @@ export interface MoverOptions {
   /** Lets an engine know that what it gave is ready here. May reject. */
   readonly tellReady: (engineId: string, partition: number) => Promise<unknown>;
   readonly log: Log;
+  /** Tests rest longer, or not at all. */
+  readonly restMs?: number;
   /** Monotonic milliseconds. */
   readonly nowMs?: () => number;
   /** Calls back after a delay in milliseconds. @returns what cancels it */
@@ -90,6 +97,8 @@ export class Mover {
   #isLeaving = false;
   #isUnfit = false;
   #isStopped = false;
+  /** No partition of an engine that stays is asked for until then. */
+  #restUntilMs = 0;
   #handovers: Promise<unknown> = Promise.resolve();
   /** Resolve when something has changed. */
   #waiting: (() => void)[] = [];
@@ -150,7 +159,7 @@ export class Mover {
       if (this.#count('claiming', 'starting') < claimsMax) this.#run(slot, 'claiming', () => this.#take(slot));
     } else if (!slot.isPrepared) {
       if (this.#count('preparing') < movesMax) this.#run(slot, 'preparing', () => this.#prepare(slot));
-    } else if (this.#count('moving') < movesMax && !this.#isPreparing(plan)) {
+    } else if (this.#count('moving') < movesMax && !this.#isPreparing(plan) && !this.#rests(lease.holder!, view)) {
       this.#run(slot, 'moving', () => this.#move(slot, lease.holder!));
     }
   }
@@ -162,6 +171,10 @@ export class Mover {
       const isDue = work === 'idle' && isGone && !isPrepared && nowMs >= notBeforeMs;
       return work === 'preparing' || (isDue && plan[partition] === this.#options.registry.id);
     });
+  }
+
+  #rests(holder: string, view: View): boolean {
+    return this.#nowMs() < this.#restUntilMs && !view.engines.some(({ id, isLeaving }) => id === holder && isLeaving);
   }
 
   #count(...works: readonly Work[]): number {
@@ -271,6 +284,9 @@ export class Mover {
     await this.#take(slot, { holder, epoch: answer });
     // Where this is lost, the holder waits a moment longer before it gives the next one away.
     this.#options.tellReady(holder, partition).catch(() => undefined);
+    const { restMs = restMsDefault } = this.#options;
+    this.#restUntilMs = this.#nowMs() + restMs;
+    this.#schedule(() => this.wake(), restMs);
   }
 
   /** What this engine gave is ready at its new owner. */

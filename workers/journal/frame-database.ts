@@ -144,9 +144,13 @@ export class FrameDatabase {
     }
   }
 
-  /** Has a connection ready for a takeover, with the partition's tables in its memory. Never rejects. */
-  async prepare(read: (sql: postgres.Sql) => PromiseLike<unknown>): Promise<void> {
-    await this.#others.run(answerDeadlineMs, async (sql) => read(sql)).catch(() => undefined);
+  /**
+   * Has a connection ready for a takeover, with the partition's tables in its memory. Never rejects.
+   * @param commits the one that commits, too: no frame waits for it
+   */
+  async prepare(read: (sql: postgres.Sql) => PromiseLike<unknown>, commits: boolean): Promise<void> {
+    const connections = commits ? [this.#others, this.#commits] : [this.#others];
+    await Promise.allSettled(connections.map((each) => each.run(answerDeadlineMs, async (sql) => read(sql))));
   }
 
   /** Asks beside the commits, until Postgres has done it: all that is asked may be asked twice. */

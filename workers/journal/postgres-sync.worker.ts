@@ -49,7 +49,7 @@ function take(order: SyncerOrder): void {
     const { partition } = order;
     besides++;
     void database
-      .prepare((sql) => newestFrames(sql, partition, Number.MAX_SAFE_INTEGER))
+      .prepare((sql) => newestFrames(sql, partition, Number.MAX_SAFE_INTEGER), partitions.size === 0)
       .finally(() => {
         besides--;
         bell.ring();

@@ -19,6 +19,7 @@ import { loadSchemaCompiler } from '../../engine/protocols/reading/schema.js';
 import { createCodecs } from '../../engine/protocols/registry.js';
 import { openStorage } from '../journal/storage-module.js';
 import { HostedPartition, type PartitionThread } from './hosted-partition.js';
+import { WarmUp } from './warm-up.js';
 
 const data = workerData as PartitionThreadData;
 const thread: PartitionThread = {
@@ -29,10 +30,12 @@ const thread: PartitionThread = {
   progress: new Progress(data.progress),
 };
 const partitions = new Map<number, HostedPartition>();
+let warming: WarmUp | null = null;
 
 /** Piscina's entry. */
 export default function run(task: PartitionTask): PartitionResult {
   if (!('kind' in task)) return runSlabs(task);
+  if (task.kind === 'warmUp') return warmUp();
   const { partition } = task;
   switch (task.kind) {
     case 'make':
@@ -46,6 +49,13 @@ export default function run(task: PartitionTask): PartitionResult {
     default:
       return hosted(partition).run(task);
   }
+}
+
+function warmUp(): boolean {
+  warming ??= new WarmUp(data, thread.codecs);
+  const isWarm = warming.step();
+  if (isWarm) warming = null;
+  return isWarm;
 }
 
 /** The syncer hears of the frames of all of them at once, and commits them together. */
