@@ -24,6 +24,7 @@ const documents = [
   'docs/account-api.md',
   'docs/security.md',
   'docs/audit.md',
+  'docs/simulator.md',
   'README.md',
   'CONTRIBUTING.md',
   'SECURITY.md',

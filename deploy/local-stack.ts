@@ -165,7 +165,7 @@ async function serve(
     if (settings.isDemo) await seedDemo(sql);
     return keptJournal(sql);
   });
-  const secrets = await demoSecrets(settings.dataDir, process.env);
+  const secrets = await demoSecrets(settings.dataDir, process.env, settings.isDemo);
   for (const group of await stack.servicesOf({ urls, secrets, kept })) {
     // An interruption while services start must not wait for them.
     const isInterrupted = await Promise.race([

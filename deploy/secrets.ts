@@ -10,29 +10,35 @@ export interface DemoSecrets {
   readonly ENGINE_TOKEN: string;
   readonly JWT_SECRET: string;
   readonly PAN_KEY: string;
+  /** Each opens its protocol: with demo data, so that the simulator can play it; else '' unless it is given. */
+  readonly LITHIC_SECRET: string;
+  readonly STRIPE_SECRET: string;
 }
 
 export async function demoSecrets(
   dataDir: string,
   environment: Readonly<Record<string, string | undefined>>,
+  isDemo: boolean,
 ): Promise<DemoSecrets> {
   const path = join(dataDir, 'secrets.json');
   const text = await readFile(path, 'utf8').catch(() => '{}');
   const kept = JSON.parse(text) as Partial<DemoSecrets>;
+  const random = (name: keyof DemoSecrets, bytes: number, prefix = '') =>
+    kept[name] ?? prefix + randomBytes(bytes).toString(prefix === '' ? 'base64url' : 'base64');
   const made: DemoSecrets = {
     PROCESSOR_USER: kept.PROCESSOR_USER ?? 'processor',
-    PROCESSOR_PASSWORD: kept.PROCESSOR_PASSWORD ?? randomBytes(24).toString('base64url'),
-    ENGINE_TOKEN: kept.ENGINE_TOKEN ?? randomBytes(32).toString('base64url'),
-    JWT_SECRET: kept.JWT_SECRET ?? randomBytes(48).toString('base64url'),
-    PAN_KEY: kept.PAN_KEY ?? randomBytes(32).toString('base64url'),
+    PROCESSOR_PASSWORD: random('PROCESSOR_PASSWORD', 24),
+    ENGINE_TOKEN: random('ENGINE_TOKEN', 32),
+    JWT_SECRET: random('JWT_SECRET', 48),
+    PAN_KEY: random('PAN_KEY', 32),
+    // Standard Webhooks: Base64 behind a prefix.
+    LITHIC_SECRET: random('LITHIC_SECRET', 24, 'whsec_'),
+    STRIPE_SECRET: random('STRIPE_SECRET', 24, 'whsec_'),
   };
   await writePrivateFile(path, `${JSON.stringify(made, null, 2)}\n`);
-  const { PROCESSOR_USER, PROCESSOR_PASSWORD, ENGINE_TOKEN, JWT_SECRET, PAN_KEY } = environment;
-  return {
-    PROCESSOR_USER: PROCESSOR_USER || made.PROCESSOR_USER,
-    PROCESSOR_PASSWORD: PROCESSOR_PASSWORD || made.PROCESSOR_PASSWORD,
-    ENGINE_TOKEN: ENGINE_TOKEN || made.ENGINE_TOKEN,
-    JWT_SECRET: JWT_SECRET || made.JWT_SECRET,
-    PAN_KEY: PAN_KEY || made.PAN_KEY,
-  };
+  const names = Object.keys(made) as (keyof DemoSecrets)[];
+  const opensProtocol = (name: string) => name === 'LITHIC_SECRET' || name === 'STRIPE_SECRET';
+  return Object.fromEntries(
+    names.map((name) => [name, environment[name] || (opensProtocol(name) && !isDemo ? '' : made[name])]),
+  ) as unknown as DemoSecrets;
 }

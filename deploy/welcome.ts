@@ -71,6 +71,10 @@ ask for one authorization:
   curl -s ${credentials} ${authUrl}/v1/authorizations \\
     -H 'content-type: application/json' -d '${JSON.stringify(question)}'
 
+play a card network, or see what it can play:
+  npm run simulate -- story hotel
+  npm run simulate -- --list
+
 sign in:
   curl -s ${apiUrl}/api/auth/login -H 'content-type: application/json' \\
     -d '{"email":"${demoEmail}","password":"${demoPassword}"}'

@@ -23,6 +23,6 @@ export interface Ledger {
   open(fundsMinor: number, cards: Readonly<Record<string, CardPlan>>): Promise<OpenedAccount>;
   /** As the engine has them now. */
   books(account: OpenedAccount): Promise<Books>;
-  /** As it was settled; null: there is none yet. */
-  transaction(account: OpenedAccount, id: string): Promise<ExpectedTransaction | null>;
+  /** As it was settled; null: there is none yet; undefined: this ledger cannot read transactions. */
+  transaction(account: OpenedAccount, id: string): Promise<ExpectedTransaction | null | undefined>;
 }

@@ -72,6 +72,10 @@ class LithicLife implements Life {
       this.#events.push({ token: firstEventOf(options.id), type: 'AUTHORIZATION', amount: 1 });
   }
 
+  get id(): string {
+    return this.#token;
+  }
+
   async play(say: Say, deliver: Deliver): Promise<Answer | null> {
     const amount = say.amountMinor ?? 0;
     switch (say.verb) {

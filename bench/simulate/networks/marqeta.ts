@@ -79,6 +79,10 @@ class MarqetaLife implements Life {
     this.#isNew = options.id === undefined;
   }
 
+  get id(): string {
+    return this.#jit;
+  }
+
   async play(say: Say, deliver: Deliver): Promise<Answer | null> {
     const { amountMinor, verb } = say;
     const amount = amountMinor ?? 0;

@@ -40,6 +40,10 @@ class NativeLife implements Life {
     this.#isOpen = options.id !== undefined;
   }
 
+  get id(): string {
+    return this.transactionId;
+  }
+
   async play(say: Say, deliver: Deliver): Promise<Answer | null> {
     const { amountMinor: amount } = say;
     switch (say.verb) {

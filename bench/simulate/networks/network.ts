@@ -35,6 +35,8 @@ export type Deliver = (message: Message) => Promise<Answer | null>;
 
 /** One payment from its first message on. */
 export interface Life {
+  /** By which a later run goes on with it, see LifeOptions.id. */
+  readonly id: string;
   /** Id of its transaction in the engine's books. */
   readonly transactionId: string;
   /**
@@ -49,7 +51,7 @@ export interface LifeOptions {
   readonly channel: Channel;
   readonly merchant: Merchant;
   readonly currency: string;
-  /** Of a life that an earlier run began: what its first message was named. */
+  /** Of a life that an earlier run began; undefined: a new one. */
   readonly id?: string | undefined;
 }
 

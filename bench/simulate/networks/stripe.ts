@@ -84,6 +84,10 @@ class StripeLife implements Life {
     if (options.id !== undefined) this.#history.push({ amount: 1, approved: true, reason: 'webhook_approved' });
   }
 
+  get id(): string {
+    return this.#id;
+  }
+
   async play(say: Say, deliver: Deliver): Promise<Answer | null> {
     const amount = say.amountMinor ?? 0;
     switch (say.verb) {

@@ -1,0 +1,141 @@
+#!/usr/bin/env node
+/** `atlantic-simulate`: plays a card network against an engine. The exit code tells. */
+import { SettingError } from '../../deploy/settings.js';
+import { reasonTable } from '../../engine/core/reasons.js';
+import { ApiLedger, GivenLedger } from './api-ledger.js';
+import { type Command, help, readCommand, type SendCommand, UsageError } from './command-line.js';
+import { playLoad } from './load.js';
+import { networkOf } from './networks/index.js';
+import type { Network } from './networks/network.js';
+import { EngineUnreachable, Port } from './networks/port.js';
+import { type Places, readPlaces } from './places.js';
+import { play } from './player.js';
+import { type ProtocolName, StoryError } from './story.js';
+import { loadStory, storyNames } from './story-files.js';
+import { messageLine } from './trace.js';
+import { explain, listStories } from './words.js';
+
+const exitCodes = { asExpected: 0, unexpected: 1, wrong: 2, unreachable: 3 } as const;
+/** The card of the demo data, for single messages. */
+const demoCard = 'card_demo';
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    return await run(readCommand(args));
+  } catch (error) {
+    if (error instanceof EngineUnreachable) {
+      process.stderr.write(`${error.message}; start a stack (make run), or name its URLs (--help)\n`);
+      return exitCodes.unreachable;
+    }
+    if (error instanceof UsageError || error instanceof StoryError || error instanceof SettingError) {
+      process.stderr.write(`${error.message}\n`);
+      return exitCodes.wrong;
+    }
+    throw error;
+  }
+}
+
+async function run(command: Command): Promise<number> {
+  switch (command.kind) {
+    case 'help':
+      print(help);
+      return exitCodes.asExpected;
+    case 'list':
+      for (const line of listStories()) print(line);
+      return exitCodes.asExpected;
+    case 'explain':
+      for (const line of explain(command.what)) print(line);
+      return exitCodes.asExpected;
+    case 'story':
+      return playStories(command, command.stories);
+    case 'send':
+      return send(command);
+    case 'load':
+      return load(command);
+  }
+}
+
+function network(protocol: ProtocolName, { authUrl, credentials }: Places): Network {
+  const made = networkOf(protocol, new Port(authUrl), credentials);
+  if (typeof made === 'string') throw new UsageError(`${protocol} cannot be played: ${made}`);
+  return made;
+}
+
+function ledgerOf({ card, account }: Command, places: Places): ApiLedger {
+  if (card === null && account === null) return new ApiLedger(places);
+  if (card === null || account === null) throw new UsageError('--card and --account go together');
+  return new GivenLedger(places, account, card);
+}
+
+async function playStories(command: Command, names: readonly string[]): Promise<number> {
+  const places = readPlaces(command, process.env);
+  // Every story is read before the first message.
+  const stories = names.flatMap((name) => (name === 'all' ? storyNames() : [name])).map(loadStory);
+  const networks = command.protocols.map((protocol) => network(protocol, places));
+  const ledger = ledgerOf(command, places);
+  const failures: string[] = [];
+  let playedCount = 0;
+  for (const story of stories) {
+    for (const by of networks) {
+      const played = await play({ story, network: by, ledger, print, seed: command.seed });
+      for (const failure of played.failures) failures.push(`${story.name} in ${by.protocol}: ${failure}`);
+      print(played.failures.length === 0 ? '  as expected\n' : `  ${played.failures.length} not as expected\n`);
+      playedCount++;
+    }
+  }
+  for (const failure of failures) print(`✗ ${failure}`);
+  print(`${playedCount} played, ${failures.length} not as expected (--seed ${command.seed})`);
+  return failures.length === 0 ? exitCodes.asExpected : exitCodes.unexpected;
+}
+
+async function send(command: Command & SendCommand): Promise<number> {
+  const places = readPlaces(command, process.env);
+  let isExpected = true;
+  for (const protocol of command.protocols) {
+    const by = network(protocol, places);
+    const refusal = by.refuses(command.say);
+    if (refusal !== null) throw new StoryError(refusal);
+    const life = by.open({
+      ...{ card: command.card ?? demoCard, channel: 'chip', currency: 'USD', id: command.of ?? undefined },
+      merchant: { id: 'SHOP00000000042', name: 'Corner Grocer', mcc: '5411', country: 'US' },
+    });
+    const startedMs = performance.now();
+    const answer = await life.play(command.say, async (message) => {
+      const sentMs = performance.now();
+      const answer = await message.send();
+      const durationMs = performance.now() - sentMs;
+      print(messageLine({ atMs: sentMs - startedMs, durationMs, life: '', message, answer, times: 1 }));
+      if (!message.isQuestion && answer.status !== 200) isExpected = false;
+      return answer;
+    });
+    print(`  go on with --of ${life.id}`);
+    if (answer === null || command.expect === null) continue;
+    const { expect } = command;
+    const isReason = reasonTable.some(({ name }) => name === expect && name !== 'approved');
+    if (!isReason && expect !== 'approved' && expect !== 'declined') {
+      throw new UsageError(`--expect must be approved, declined or a reason, not ${expect}`);
+    }
+    if (isReason ? !by.isReason(answer, expect) : answer.approved !== (expect === 'approved')) {
+      print(`✗ expected ${expect}: the answer was ${answer.status} ${answer.words}`);
+      isExpected = false;
+    }
+  }
+  return isExpected ? exitCodes.asExpected : exitCodes.unexpected;
+}
+
+async function load(command: Command & { kind: 'load' }): Promise<number> {
+  const places = readPlaces(command, process.env);
+  if (command.card !== null) throw new UsageError('load makes its own cards: leave --card out');
+  let isExpected = true;
+  for (const protocol of command.protocols) {
+    const result = await playLoad(network(protocol, places), new ApiLedger(places), command.plan);
+    for (const line of result.lines) print(line);
+    print(`repeat it with --seed ${command.seed}\n`);
+    if (result.failures.length > 0) isExpected = false;
+  }
+  return isExpected ? exitCodes.asExpected : exitCodes.unexpected;
+}
