@@ -111,6 +111,12 @@ export interface EngineOwner {
   readonly leaseMsLeft: number;
 }
 
+/** What came of trying to settle a quarantined record again; see RetryOutcome of the engine. */
+export interface RetryOutcome {
+  readonly status: 'settled' | 'refused' | 'absent' | 'unavailable';
+  readonly error: string;
+}
+
 export type WindowLevel = 'card' | 'user' | 'account';
 
 export interface EngineHealth {
@@ -163,6 +169,11 @@ export class EngineClient {
    */
   release(id: string, original: string, card: string): Promise<Release> {
     return this.#ask<Release>('/admin/releases', { id, original, card });
+  }
+
+  /** Settles a quarantined record after all. Throws 503. */
+  retry(partition: number, sequence: number): Promise<RetryOutcome> {
+    return this.#ask<RetryOutcome>(`/admin/quarantine/${partition}/${sequence}/retry`, {});
   }
 
   /** Why a decision was made, by its id as it is kept; null: there is none. Throws 503. */

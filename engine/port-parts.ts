@@ -28,7 +28,7 @@ const warningsPerSecondMax = 10;
 
 export function portParts(
   base: EngineBase,
-  { admission, ledger, cardOwners }: LedgerParts,
+  { admission, ledger, shipper, cardOwners }: LedgerParts,
   ownership: Ownership,
   { telemetry, health, live }: OpsParts,
 ) {
@@ -84,6 +84,7 @@ export function portParts(
       live,
       command: (name, account, body) => commands.submit(name, account, body),
       release: (body) => commands.release(body),
+      retry: (partition, sequence) => shipper.retry(partition, sequence),
     },
   });
   return { server, links, commands, ops };

@@ -51,7 +51,7 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
   journal_positions: { engine: write, api: read },
   journal_frames: { engine: ['select', 'insert'], api: none },
   journal_owners: { engine: ['select', 'update(barriers)'], api: none },
-  quarantined_records: { engine: ['select', 'insert'], api: read },
+  quarantined_records: { engine: ['select', 'insert', 'delete'], api: read },
   holds: { engine: read, api: read },
   postings: { engine: read, api: read },
   writer_leases: { engine: write, api: read },

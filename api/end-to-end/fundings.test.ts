@@ -98,6 +98,11 @@ t.test('approvals and rejections at once move the money once or not at all', asy
     select count(*)::int as movements from (select action, outcome from audit_fresh
       union all select action, outcome from audit_trail) e where action = 'account.deposit' and outcome = 'done'`;
   t.equal(recorded!['movements'], expected / 2000, 'each movement is recorded once');
+  const halves = await api.sql`
+    select f.public_id from fundings f where f.status = 'done' and not exists (
+      select from (select after from audit_fresh union all select after from audit_trail) e
+      where e.after ->> 'funding' = f.public_id)`;
+  t.same(halves, [], 'no movement is done without its entry');
 });
 
 t.test('an approval whose outcome was not learned is completed by the next one', async (t) => {
@@ -115,6 +120,23 @@ t.test('an approval whose outcome was not learned is completed by the next one',
   t.match((await asker.get(`/api/fundings/${id}`)).json, { status: 'approved', decidedBy: { id: other.id } });
   t.match((await third.post(`/api/fundings/${id}/approve`)).json, { status: 'done', decidedBy: { id: other.id } });
   t.equal(await funds(), 3000);
+});
+
+t.test('a movement whose entry cannot be written stays approved, and has one after the next approval', async (t) => {
+  const { api, as, funds, path } = await stage(t);
+  const [asker, other] = [await as('admin'), await as('risk')];
+  const { id } = (await asker.post(`${path}/deposits`, { amount: 3000 })).json;
+  await api.sql`alter table audit_fresh add constraint no_deposit check (action <> 'account.deposit')`;
+  t.equal((await other.post(`/api/fundings/${id}/approve`)).status, 500);
+  t.match((await asker.get(`/api/fundings/${id}`)).json, { status: 'approved' });
+  await api.sql`alter table audit_fresh drop constraint no_deposit`;
+  t.match((await other.post(`/api/fundings/${id}/approve`)).json, { status: 'done' });
+  t.equal(await funds(), 3000, 'the money moved once');
+  const entries = await api.sql`
+    select actor_id as actor, outcome from (select action, actor_id, outcome, after from audit_fresh
+      union all select action, actor_id, outcome, after from audit_trail) e
+    where action = 'account.deposit' and after ->> 'funding' = ${id}`;
+  t.same([...entries], [{ actor: other.id, outcome: 'done' }]);
 });
 
 t.test('the database takes no approval by the operator who asked, nor in the name of another one', async (t) => {

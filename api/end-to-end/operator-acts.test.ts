@@ -178,3 +178,59 @@ t.test('an operator sees what a customer has, and ends a session of theirs', asy
   t.match((await trailOf(api, customer.userId))[0], { action: 'user.session_ended', actor: support.id });
   t.same((await (await as('risk')).send('GET', '/api/quarantine')).json, { data: [], next: null });
 });
+
+t.test(
+  'an operator freezes a user, who is signed out and whose cards decline, until they are let in again',
+  async (t) => {
+    const { api, customer, card, as } = await stage(t);
+    const path = `/api/users/${customer.userId}/status`;
+    const support = await as('support');
+    t.equal((await (await as('viewer')).send('PUT', path, { status: 'frozen' })).status, 403);
+    const frozen = await support.send('PUT', path, { status: 'frozen' });
+    t.match(frozen, { status: 200, json: { status: 'frozen', effective: true, engines: { inForce: 1, of: 1 } } });
+    t.match(await pay(api, card.token), { approved: false, reason: 'user_inactive' });
+    t.equal((await customer.get('/api/me')).status, 401, 'the customer is signed out at once');
+    t.equal((await support.send('PUT', path, { status: 'active' })).status, 403);
+    const risk = await as('risk');
+    t.match(await risk.send('PUT', path, { status: 'active' }), { status: 200, json: { status: 'active' } });
+    const { version } = (await risk.send('PUT', path, { status: 'active' })).json;
+    t.equal(version, frozen.json.version + 1, 'the same again changes nothing');
+    t.match(await pay(api, card.token), { approved: true });
+    t.equal((await risk.send('PUT', '/api/users/usr_none/status', { status: 'frozen' })).status, 404);
+    t.match(await trailOf(api, customer.userId), [
+      { action: 'user.unfrozen', actor: risk.id, before: { status: 'frozen' }, after: { status: 'active' } },
+      { action: 'user.frozen', actor: support.id },
+    ]);
+    await api.sql`update users set status = 'closed', version = version + 1 where public_id = ${customer.userId}`;
+    t.match((await risk.send('PUT', path, { status: 'active' })).json, { status: 409, title: 'user_closed' });
+  },
+);
+
+t.test('an operator has a quarantined record settled once its cause is gone', async (t) => {
+  const { api, accountId, card, as } = await stage(t);
+  const { sql } = api;
+  await sql`alter table transactions add constraint no_poison check (merchant_name <> 'poison')`;
+  const merchant = { id: 'm-1', name: 'poison', mcc: '5411', country: 'US' };
+  const { authorizationId } = await pay(api, card.token, { merchant, amount: 700 });
+  const risk = await as('risk');
+  const list = async () => (await risk.send('GET', '/api/quarantine')).json.data;
+  await until('the record is quarantined', async () => (await list()).length === 1);
+  const [record] = await list();
+  t.match(record, { accountId, currency: 'USD', heldDelta: 700, booksKept: true, error: /no_poison/ });
+  const place = { partition: record.partition, sequence: record.sequence };
+  const retry = (by: typeof risk) => by.send('POST', '/api/quarantine/retry', place);
+  t.equal((await retry(await as('support'))).status, 403);
+  t.match(await retry(risk), { status: 200, json: { settled: false, error: /no_poison/ } });
+  t.equal((await list()).length, 1);
+  await sql`alter table transactions drop constraint no_poison`;
+  t.same((await retry(risk)).json, { settled: true, error: null });
+  t.same(await list(), []);
+  t.equal((await retry(risk)).status, 404, 'a record is settled once');
+  t.match(await sql`select held_amount::int as held from transactions where id = ${authorizationId}`, [{ held: 700 }]);
+  const entries = await trailOf(api, `${place.partition}/${place.sequence}`);
+  t.match(
+    entries.map(({ action, outcome }) => `${action} ${outcome}`),
+    ['refused', 'asked', 'done', 'asked', 'refused', 'asked'].map((outcome) => `quarantine.retry ${outcome}`),
+  );
+  t.ok(entries.every(({ actor }) => actor === risk.id));
+});

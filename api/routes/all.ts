@@ -29,6 +29,7 @@ import { quarantineRoutes } from './quarantine.js';
 import { searchRoutes } from './search.js';
 import { sessionRoutes } from './sessions.js';
 import { transactionRoutes } from './transactions.js';
+import { userStatusRoutes } from './user-status.js';
 import { userRoutes } from './users.js';
 
 export function allRoutes(services: Services): Route[] {
@@ -51,6 +52,7 @@ export function allRoutes(services: Services): Route[] {
     ...imageRoutes(services),
     ...invitationRoutes(services),
     ...userRoutes(services),
+    ...userStatusRoutes(services),
     ...accountRoutes(services),
     ...fundingRoutes(services),
     ...cardRoutes(services),

@@ -145,23 +145,12 @@ async function carryOut(
   operator: Acting<Operator>,
   funding: FundingRecord,
 ): Promise<FundingRecord> {
-  const { engine, fundings, trail, log } = services;
-  const { id, direction, accountId, movementId, amount, currency } = funding;
+  const { engine, fundings } = services;
+  const { id, direction, accountId, movementId, amount } = funding;
   if (funding.status !== 'approved') return funding;
-  const moved = await engine.move(`${direction}s`, accountId, movementId, amount);
-  const event = {
-    action: `account.${direction}`,
-    objectKind: 'account',
-    objectId: accountId,
-    after: { id: movementId, amount, currency, funding: id, reason: moved.reason },
-    outcome: moved.approved ? 'done' : 'refused',
-  } as const;
+  const { approved, reason } = await engine.move(`${direction}s`, accountId, movementId, amount);
   // The money moves once, so of several approvals at once one alone is recorded as the movement.
-  if (await fundings.complete(id, event.outcome, moved.approved ? null : moved.reason)) {
-    await trail.note(operator, event).catch((error: Error) => {
-      log.error({ error: error.message, movement: movementId }, 'the outcome of a movement is not in the audit trail');
-    });
-  }
+  await fundings.complete(operator, funding, approved ? 'done' : 'refused', reason);
   return found(services, id);
 }
 

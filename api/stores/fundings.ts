@@ -1,6 +1,6 @@
 /** Deposits and withdrawals that wait for a second operator, and what became of them. */
 import type { Acting, Operator } from '../auth/principal.js';
-import { system } from './acting.js';
+import { contextOf, system } from './acting.js';
 import type { Database, Sql } from './postgres.js';
 
 export const fundingStatuses = ['pending', 'approved', 'done', 'refused', 'rejected', 'expired'] as const;
@@ -115,18 +115,32 @@ export class FundingStore {
   }
 
   /**
-   * What the engine answered; the operator may have lost the right meanwhile, and the money has moved all the same.
+   * What the engine answered, with its entry in the audit trail: both or neither. The operator may have lost the right
+   * meanwhile, and the money has moved all the same. A crash before this leaves the funding `approved`; the next
+   * approval completes it.
+   * @param reason of the ledger
    * @returns false: another approval at the same time has completed it
    */
-  async complete(id: string, status: 'done' | 'refused', reason: string | null): Promise<boolean> {
+  async complete(
+    operator: Acting<Operator>,
+    funding: Pick<Funding, 'id' | 'direction' | 'accountId' | 'amount' | 'currency' | 'movementId'>,
+    status: 'done' | 'refused',
+    reason: string,
+  ): Promise<boolean> {
+    const { id, direction, accountId, movementId, amount, currency } = funding;
+    const after = { id: movementId, amount, currency, funding: id, reason };
     const rows = await this.#database.write(
       system('funding'),
       'fundings.complete',
       (sql, { enter, admitted }) => sql`
-        with ${enter}
-        update fundings set status = ${status}, reason = ${reason}
-        where public_id = ${id} and status = 'approved' and ${admitted}
-        returning id`,
+        with ${enter}, completed as (
+          update fundings set status = ${status}, reason = ${status === 'done' ? null : reason}
+          where public_id = ${id} and status = 'approved' and ${admitted}
+          returning id
+        )
+        select audit_append(${contextOf(sql, operator)}, ${`account.${direction}`}, 'account', ${accountId}, null,
+          ${sql.json(after)}::jsonb, ${status})
+        from completed`,
     );
     return rows.length > 0;
   }

@@ -1,10 +1,11 @@
-/** Records that settling has set apart. To retry one needs the rights of the engine: `npm run quarantine`. */
+/** Records that settling has set apart. The engine retries them. */
 import type { Database } from './postgres.js';
 
 export interface QuarantinedRecord {
   readonly partition: number;
   readonly sequence: number;
   readonly accountId: string | null;
+  readonly currency: string | null;
   readonly fundsDelta: number;
   readonly heldDelta: number;
   readonly postedDelta: number;
@@ -27,7 +28,7 @@ export class Quarantine {
     return this.#database.run(
       'quarantine.list',
       (sql) => sql<QuarantinedRecord[]>`
-        select q.partition, q.sequence, a.public_id as "accountId", q.funds_delta as "fundsDelta",
+        select q.partition, q.sequence, a.public_id as "accountId", a.currency, q.funds_delta as "fundsDelta",
           q.held_delta as "heldDelta", q.posted_delta as "postedDelta", q.books_kept as "booksKept",
           q.windows_kept as "windowsKept", q.sqlstate, q.error, q.quarantined_at as at
         from quarantined_records q left join accounts a on a.id = q.account_id

@@ -1,5 +1,5 @@
 /** Users as sign-in and authorization see them. */
-import type { Acting, Kind, KycStatus, Principal, Role } from '../auth/principal.js';
+import type { Acting, Kind, KycStatus, Operator, Principal, Role } from '../auth/principal.js';
 import type { Metadata } from './cards.js';
 import type { Database, Sql } from './postgres.js';
 
@@ -70,6 +70,28 @@ export class UserStore {
           returning *
         )
         select ${userColumns(sql)} from u left join companies c on c.id = u.company_id`,
+    );
+    return row ?? null;
+  }
+
+  /** @returns the user as they are now, unchanged where they are closed; null: there is no such user */
+  async setStatus(
+    operator: Acting<Operator>,
+    publicId: string,
+    status: 'active' | 'frozen',
+  ): Promise<{ readonly id: number; readonly version: number; readonly status: UserRow['status'] } | null> {
+    const [row] = await this.#database.write(
+      operator,
+      'users.setStatus',
+      (sql, { enter, admitted }) => sql<{ id: number; version: number; status: UserRow['status'] }[]>`
+        with ${enter}, changed as (
+          update users set status = ${status}, version = version + 1
+          where public_id = ${publicId} and status not in ('closed', ${status}) and ${admitted}
+          returning id, version, status
+        )
+        select * from changed
+        union all
+        select id, version, status from users where public_id = ${publicId} and not exists (select from changed)`,
     );
     return row ?? null;
   }

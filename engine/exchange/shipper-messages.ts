@@ -21,6 +21,8 @@ export type ShipperOrder =
   | { readonly kind: 'pause'; readonly partition: number }
   /** Settles what is durable now, of one partition or of all. */
   | { readonly kind: 'drain'; readonly timeoutMs: number; readonly partition?: number }
+  /** Settles a quarantined record after all; answered by a `retried` before its `done`. */
+  | { readonly kind: 'retry'; readonly partition: number; readonly sequence: number }
   /** Closes the connections too; the thread then ends by itself. */
   | { readonly kind: 'stop' };
 
@@ -35,7 +37,16 @@ export interface Quarantined {
   readonly error: string;
 }
 
+/** What came of trying to settle a quarantined record again. */
+export interface RetryOutcome {
+  /** `absent`: it is not quarantined. `unavailable`: PostgreSQL did not answer, so it may be settled or not. */
+  readonly status: 'settled' | 'refused' | 'absent' | 'unavailable';
+  /** Why PostgreSQL refused the record again, or what is away; else ''. */
+  readonly error: string;
+}
+
 export type ShipperEvent =
+  | ({ readonly kind: 'retried'; readonly id: number } & RetryOutcome)
   | { readonly kind: 'done'; readonly id: number; readonly complete: boolean }
   /** A record was refused for what it says, and set apart. */
   | ({ readonly kind: 'quarantined' } & Quarantined)

@@ -9,6 +9,7 @@ import type { WriterFence } from '../core/writer-fence.js';
 import type { Progress } from '../exchange/progress.js';
 import {
   fencedCode,
+  type RetryOutcome,
   type ShipperCommand,
   type ShipperEvent,
   type ShipperOrder,
@@ -39,6 +40,7 @@ const restartDelayMs = 500;
 
 export class ShipperClient implements ShipperControl {
   readonly #options: ShipperClientOptions;
+  readonly #retries = new Map<number, RetryOutcome>();
   readonly #waiting = new Map<number, (complete: boolean) => void>();
   /** Partitions that settle, and their fences: they resume when the thread is replaced. */
   readonly #running = new Map<number, WriterFence>();
@@ -128,6 +130,17 @@ export class ShipperClient implements ShipperControl {
     return this.#ask({ kind: 'drain', timeoutMs, partition });
   }
 
+  /** Settles a quarantined record of any partition after all. */
+  async retry(partition: number, sequence: number): Promise<RetryOutcome> {
+    const away: RetryOutcome = { status: 'unavailable', error: 'settling does not run here: ask again' };
+    if (this.#worker === null && !this.#isStopping) this.#start();
+    const id = this.#nextId;
+    await this.#ask({ kind: 'retry', partition, sequence });
+    const outcome = this.#retries.get(id) ?? away;
+    this.#retries.delete(id);
+    return outcome;
+  }
+
   async stop(): Promise<void> {
     this.#isStopping = true;
     await this.#ask({ kind: 'stop' });
@@ -152,6 +165,10 @@ export class ShipperClient implements ShipperControl {
     if (event.kind === 'done') {
       this.#waiting.get(event.id)?.(event.complete);
       this.#waiting.delete(event.id);
+      return;
+    }
+    if (event.kind === 'retried') {
+      if (this.#waiting.has(event.id)) this.#retries.set(event.id, { status: event.status, error: event.error });
       return;
     }
     if (event.kind === 'failed') {

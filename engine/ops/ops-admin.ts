@@ -11,6 +11,7 @@ import {
   notFoundBody,
   problemContentType,
 } from '../../platform/problems/problem-body.js';
+import type { RetryOutcome } from '../exchange/shipper-messages.js';
 import { EntryStatus } from '../exchange/slab.js';
 import type { AccountView, Ledger } from '../ledger/ledger.js';
 import type { CommandAnswer } from '../ledger/ledger-commands.js';
@@ -33,6 +34,8 @@ export interface AdminOptions {
   command(name: CommandName, account: string, body: Uint8Array): Promise<CommandAnswer>;
   /** Releases what an authorization still holds. */
   release(body: Uint8Array): Promise<CommandAnswer>;
+  /** Settles a quarantined record after all, of any partition. */
+  retry(partition: number, sequence: number): Promise<RetryOutcome>;
 }
 
 /** One query and one look per partition serve them all; more would keep a partition's thread from its slabs. */
@@ -74,6 +77,12 @@ export async function answerAdmin(
   if (path === '/admin/releases') {
     if (request.method !== 'POST') return sendMethodNotAllowed(response, 'POST');
     return answerCommand((body) => options.release(body), request, response);
+  }
+  const record = /^\/admin\/quarantine\/([0-9]{1,4})\/([0-9]{1,15})\/retry$/.exec(path);
+  if (record !== null) {
+    if (request.method !== 'POST') return sendMethodNotAllowed(response, 'POST');
+    const outcome = await options.retry(Number(record[1]), Number(record[2]));
+    return send(response, 200, jsonContentType, JSON.stringify(outcome));
   }
   const decision = /^\/admin\/decisions\/([^/]+)$/.exec(path);
   if (decision !== null) {

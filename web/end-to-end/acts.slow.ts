@@ -1,10 +1,11 @@
 /** Operators act on a customer in a real browser: freeze, limits, money with two of them, keys, trail, quarantine. */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { addOperator } from '../../api/stores/operators.js';
-import { pay } from '../../api/testing/customer.js';
+import type { TestApi } from '../../api/testing/api-inside.js';
+import { Customer, pay } from '../../api/testing/customer.js';
 import { demoCardToken, demoOperatorEmail, demoPassword } from '../../deploy/demo.js';
 import { until } from '../../engine/testing/engine-process.js';
-import { openBrowser, type Page, views, visit } from '../testing/browser.js';
+import { type Browser, openBrowser, type Page, type View, views, visit } from '../testing/browser.js';
 import { startStack } from '../testing/stack.js';
 
 /** Asked for by the shell; a journey's API may have none. */
@@ -16,6 +17,72 @@ async function signIn(page: Page, email: string): Promise<void> {
   await page.locator('[name=password]').fill(demoPassword);
   await page.locator('form button[type=submit]').click();
   await page.locator('#content h1').waitFor();
+}
+
+/** What is done once and for all needs a customer of its own. */
+t.test('an operator checks, suspends and signs out a person, replaces and closes cards, settles again', async (t) => {
+  const api = await startStack(t);
+  const browser = await openBrowser(t);
+  for (const view of views) {
+    const customer = await Customer.register(api, 'personal');
+    const accountId = await customer.accountId();
+    await customer.post(`/api/accounts/${accountId}/deposits`, { amount: 100_000 });
+    const made = await customer.card(accountId);
+    const path = `${api.url}/console/customers/${customer.userId}`;
+    await visit(t, browser, path, view, async ({ page, look, expectError }) => {
+      expectError(liveStream);
+      await signIn(page, demoOperatorEmail);
+      const identity = page.getByRole('region', { name: /^(Identity|Identität)$/ });
+      await identity.getByRole('button', { name: /^(Reject|Ablehnen)$/ }).click();
+      await identity.getByText(/^(rejected|abgelehnt)$/).waitFor();
+      await identity.getByRole('button', { name: /^(Verify|Als geprüft vermerken)$/ }).click();
+      await identity.getByText(/^(verified|geprüft)$/).waitFor();
+
+      await page.getByRole('button', { name: /^(Suspend|Aussperren)$/ }).click();
+      await page.getByText(/1 (of|von) 1 .*(after|nach)/).waitFor();
+      t.equal((await pay(api, made.token)).reason, 'user_inactive');
+      await look(t, 'customer-suspended');
+      await page.getByRole('button', { name: /^(Let in again|Wieder einlassen)$/ }).click();
+      await page.getByRole('button', { name: /^(Suspend|Aussperren)$/ }).waitFor();
+      t.equal((await pay(api, made.token)).approved, true);
+      await page
+        .getByRole('button', { name: /^(End the session|Sitzung beenden)$/ })
+        .first()
+        .click();
+      await page.getByText(/^(There are no sessions\.|Es gibt keine Sitzungen\.)$/).waitFor();
+      t.equal((await customer.get('/api/me')).status, 401, 'the customer is signed out');
+
+      await page.getByText(/^(Replace or close|Ersetzen oder schließen)$/).click();
+      await page.locator(`[name="confirm-lost-${made.id.slice(-4)}"]`).fill(`lost-${made.id.slice(-4)}`);
+      await look(t, 'customer-replace');
+      await page.getByRole('button', { name: /^(Replace|Ersetzen)$/ }).click();
+      await page.locator('li.panel').nth(1).waitFor();
+      t.equal((await pay(api, made.token)).reason, 'card_inactive', 'the old card is closed');
+    });
+    await quarantineJourney(t, browser, api, view);
+  }
+});
+
+async function quarantineJourney(t: Test, browser: Browser, api: TestApi, view: View): Promise<void> {
+  const { sql } = api;
+  await sql`alter table transactions add constraint no_poison check (merchant_name <> 'poison') not valid`;
+  await pay(api, demoCardToken, { merchant: { id: 'm-1', name: 'poison', mcc: '5411', country: 'US' } });
+  await until('the record is quarantined', async () => (await sql`select from quarantined_records`).length > 0);
+  await visit(t, browser, `${api.url}/console/quarantine`, view, async ({ page, look, expectError }) => {
+    expectError(liveStream);
+    await signIn(page, demoOperatorEmail);
+    const again = page.getByRole('button', { name: /^(Settle again|Erneut buchen)$/ });
+    await again.click();
+    await page.getByText(/refused again: .*no_poison|wieder abgelehnt: .*no_poison/).waitFor();
+    await look(t, 'quarantine-refused');
+    await sql`alter table transactions drop constraint no_poison`;
+    await again.click();
+    await page.getByText(/is settled\.|ist gebucht\./).waitFor();
+    await page.getByText(/Nothing is quarantined|Nichts ist in Quarantäne/).waitFor();
+    await look(t, 'quarantine-settled');
+    await page.goto(`${api.url}/console/audit?action=quarantine.retry`);
+    await page.getByText('quarantine.retry').first().waitFor();
+  });
 }
 
 t.test('two operators act on a customer, each by role, and see what came of it', { timeout: 600_000 }, async (t) => {

@@ -243,7 +243,7 @@ function keyOf(text: string): string {
 }
 
 /** What any database can hold. */
-function plain(message: string): string {
+export function plain(message: string): string {
   return message.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, errorMax);
 }
 

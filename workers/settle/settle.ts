@@ -73,6 +73,12 @@ export function settleConnectionOf(partition: number) {
   };
 }
 
+/** For records that were set apart. A statement that waits for the settling of its partition does not wait long. */
+export const retryConnection = {
+  ...settleConnection,
+  connection: { ...settleConnection.connection, application_name: 'quarantine', statement_timeout: 3_000 },
+};
+
 /** For tools and tests. Close it with `.end()`. */
 export function openSettleConnection(databaseUrl: string): postgres.Sql {
   return connectPostgres(databaseUrl, settleConnection);

@@ -8,6 +8,7 @@ import type { WriterFence } from '../../engine/core/writer-fence.js';
 import { Progress } from '../../engine/exchange/progress.js';
 import type {
   Quarantined,
+  RetryOutcome,
   ShipperCommand,
   ShipperEvent,
   ShipperWorkerData,
@@ -15,8 +16,8 @@ import type {
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
 import { ScratchStorage } from '../journal/scratch-storage.js';
 import { FileStorage } from '../journal/storage.js';
-import { settleAround } from './quarantine.js';
-import { readJournalPosition, settleConnectionOf, WriterFencedError } from './settle.js';
+import { isDataError, plain, retryQuarantined, settleAround } from './quarantine.js';
+import { readJournalPosition, retryConnection, settleConnectionOf, WriterFencedError } from './settle.js';
 import { Shipper } from './shipper.js';
 import type { ShipperTuning } from './shipper-tuning.js';
 
@@ -25,6 +26,8 @@ import type { ShipperTuning } from './shipper-tuning.js';
  * which the position check allows for.
  */
 const deadlineMs = 45_000;
+/** A person waits, for no longer than the API waits for the engine. */
+const retryMs = 4_000;
 /** Of -20 (first) to 19 (last): what the embedded Postgres gets too. */
 const threadPriority = 10;
 
@@ -77,6 +80,19 @@ const shipper = new Shipper({
   },
 });
 
+/** Of its own: a partition's connection is ended when another engine takes the partition. */
+let retries: BoundedConnections | undefined;
+
+async function retry(partition: number, sequence: number): Promise<RetryOutcome> {
+  retries ??= new BoundedConnections(data.databaseUrl, retryConnection);
+  try {
+    const isSettled = await retries.run(retryMs, (sql) => retryQuarantined(sql, partition, sequence));
+    return { status: isSettled ? 'settled' : 'absent', error: '' };
+  } catch (error) {
+    return { status: isDataError(error) ? 'refused' : 'unavailable', error: plain(text(error)) };
+  }
+}
+
 async function run(command: ShipperCommand): Promise<boolean> {
   switch (command.kind) {
     case 'resume':
@@ -88,9 +104,12 @@ async function run(command: ShipperCommand): Promise<boolean> {
       return true;
     case 'drain':
       return shipper.drain(command.timeoutMs, command.partition);
+    case 'retry':
+      send({ kind: 'retried', id: command.id, ...(await retry(command.partition, command.sequence)) });
+      return true;
     case 'stop':
       await shipper.stop();
-      await Promise.all([...connections.values()].map((opened) => opened.close()));
+      await Promise.all([...connections.values(), retries].map((opened) => opened?.close()));
       return true;
   }
 }

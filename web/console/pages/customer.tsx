@@ -5,8 +5,8 @@ import { Money, ShortId, Table, Time } from '../../kit/data.js';
 import { t } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
 import type { PageProps } from '../../kit/router.js';
-import { Failed, Loading } from '../../kit/states.js';
-import { Fault, freezers, may, Needs, useAct, word } from '../act/acting.js';
+import { Failed, Loading, NotReadAgain } from '../../kit/states.js';
+import { type Effect, EffectNote, Fault, freezers, may, Needs, riskRoles, useAct, word } from '../act/acting.js';
 import { CardActions, type CardShown } from '../act/card-actions.js';
 import { LimitsEditor } from '../act/limits-editor.js';
 import { MoveMoney } from '../act/move-money.js';
@@ -174,19 +174,43 @@ function Cards({ path, accounts }: { readonly path: string; readonly accounts: r
 
 function Users({ path }: { readonly path: string }) {
   const users = useResource<Page<User>>(`${path}/users`);
+  const act = useAct();
+  const changed = useSignal<{ readonly id: string; readonly effect: Effect } | null>(null);
   if (users.value === undefined) return <Waiting of={users} />;
+  const set = async (id: string, status: 'active' | 'frozen') => {
+    const effect = await act.run<Effect>('PUT', `/api/users/${id}/status`, { status });
+    if (effect === undefined) return;
+    changed.value = { id, effect };
+    users.reload();
+  };
   return (
-    <Table
-      caption={t('customer.users')}
-      rows={users.value.data}
-      rowKey={({ id }) => id}
-      columns={[
-        { title: t('customers.name'), cell: ({ name }) => name },
-        { title: t('customers.email'), cell: ({ email }) => email },
-        { title: t('customer.role'), cell: ({ role }) => role ?? '–' },
-        { title: t('customers.status'), cell: ({ status }) => word('status', status) },
-      ]}
-    />
+    <>
+      <Table
+        caption={t('customer.users')}
+        rows={users.value.data}
+        rowKey={({ id }) => id}
+        columns={[
+          { title: t('customers.name'), cell: ({ name }) => name },
+          { title: t('customers.email'), cell: ({ email }) => email },
+          { title: t('customer.role'), cell: ({ role }) => role ?? '–' },
+          { title: t('customers.status'), cell: ({ status }) => word('status', status) },
+          {
+            title: t('customer.access'),
+            cell: ({ id, status }) =>
+              may(status === 'frozen' ? riskRoles : freezers) &&
+              status !== 'closed' && (
+                <Button isDisabled={act.isBusy} onClick={() => void set(id, status === 'frozen' ? 'active' : 'frozen')}>
+                  {t(status === 'frozen' ? 'customer.letIn' : 'customer.suspend')}
+                </Button>
+              ),
+          },
+        ]}
+      />
+      <p class="soft">{t('customer.suspendEffect')}</p>
+      {changed.value !== null && <EffectNote effect={changed.value.effect} path={`/api/users/${changed.value.id}`} />}
+      <Fault error={act.error} />
+      <NotReadAgain error={users.error} readAtMs={users.readAtMs} retry={users.reload} />
+    </>
   );
 }
 
