@@ -1,5 +1,6 @@
 /** Frames of ISO 8583 on TCP: how long a message is, and the header that some links put before it. */
 import { hexDigits, hexValueOf } from './characters.js';
+import { messageBytesLimit } from './message.js';
 
 /**
  * How the length is written. Sources: jPOS (channel classes of these names), moov-io/iso8583 (package network).
@@ -29,8 +30,6 @@ export interface FramingSettings {
   readonly messageBytesMax?: number;
 }
 
-/** Longest message that any link may have: a length that claims more is a wrong setting, or an attack. */
-export const messageBytesLimit = 8192;
 /** Longest plain header. */
 export const headerBytesLimit = 64;
 const tpduBytes = 5;

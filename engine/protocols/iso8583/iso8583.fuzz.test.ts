@@ -6,11 +6,15 @@
 import t from 'tap';
 import { runs, testSeed } from '../../testing/runs.js';
 import { Random } from '../testing/mutate.js';
+import { readAdditionalAmounts } from './additional-amounts.js';
 import { type FrameHandler, FrameSplitter } from './frame-splitter.js';
-import { Framing, type FramingSettings, messageBytesLimit } from './framing.js';
-import { IsoMessage } from './message.js';
+import { Framing, type FramingSettings } from './framing.js';
+import { IsoMessage, messageBytesLimit } from './message.js';
+import { readOriginalDataElements } from './original-data-elements.js';
 import { pack } from './pack.js';
+import { acceptsPartial } from './partial-approval.js';
 import { describeRefusal } from './refusal.js';
+import { readOriginalAmounts, readReplacementAmounts } from './replacement-amounts.js';
 import { type TestPackager, testPackagers } from './testing/packagers.js';
 import { fillRandomly } from './testing/random-message.js';
 import { unpack } from './unpack.js';
@@ -56,6 +60,17 @@ function mutate(random: Random, length: number): number {
   return end;
 }
 
+/** Fields with fields inside are read or refused, whatever is in them. */
+function readInside(): void {
+  readOriginalDataElements(message, 1987);
+  readOriginalDataElements(message, 1993);
+  readReplacementAmounts(message);
+  readOriginalAmounts(message);
+  readAdditionalAmounts(message);
+  acceptsPartial(message, { field: 48, subElement: 61, skip: 1, position: 1, value: '1' });
+  acceptsPartial(message, { field: 60, position: 10, value: '1' });
+}
+
 /** What is wrong, or ''. */
 function problemOf({ packager }: TestPackager, length: number): string {
   const refusal = unpack(packager, bytes, 0, length, message);
@@ -64,6 +79,7 @@ function problemOf({ packager }: TestPackager, length: number): string {
     if (field < 0 || field > 128 || offset < 0 || offset > length) return `refusal at ${field}, ${offset}`;
     return describeRefusal(refusal).includes('undefined') ? 'a refusal without words' : '';
   }
+  readInside();
   const size = pack(packager, message, written, 0);
   if (typeof size !== 'number') return `accepted and not written: ${describeRefusal(size)}`;
   const second = unpack(packager, written, 0, size, again);

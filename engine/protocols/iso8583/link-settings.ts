@@ -5,14 +5,8 @@
 import { ConfigError } from '../../../platform/config/variables.js';
 import { loadSchemaCompiler, type SchemaFault } from '../reading/schema.js';
 import { fieldFormatPattern } from './field-tables.js';
-import {
-  Framing,
-  type FramingSettings,
-  headerBytesLimit,
-  keepAlives,
-  lengthKinds,
-  messageBytesLimit,
-} from './framing.js';
+import { Framing, type FramingSettings, headerBytesLimit, keepAlives, lengthKinds } from './framing.js';
+import { messageBytesLimit } from './message.js';
 import {
   bcdPaddings,
   bitmapEncodings,

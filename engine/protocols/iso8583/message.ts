@@ -6,9 +6,12 @@
 /** Highest field of the two bitmaps. */
 export const fieldMax = 128;
 
+/** Longest message that any link may have, in bytes: more than that is a wrong setting, or an attack. */
+export const messageBytesLimit = 8192;
+
 /**
- * Room for all values of a message, in bytes. A frame has at most 8 KB. Packed digits double in memory, which makes 16;
- * as much again is for an answer that takes the fields of its request over and adds its own.
+ * Room for all values of a message, in bytes. Packed digits double in memory, so that 8 KB become 16. As much again is
+ * for an answer that takes the fields of its request over and adds its own.
  */
 const valueBytesMax = 32_768;
 

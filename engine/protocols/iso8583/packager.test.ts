@@ -150,3 +150,9 @@ t.test('a message keeps what is set last, and takes fields of another over', asy
   t.throws(() => message.setInteger(11, -1, 6), RangeError);
   t.throws(() => message.setText(48, 'x'.repeat(40_000)), RangeError);
 });
+
+t.test('a message beyond 8 KB is refused before it is read', async (t) => {
+  const said = 'message type at byte 8192: the message does not fit into a frame';
+  t.equal(read(ascii, Buffer.alloc(8193, '0')), said);
+  t.not(read(ascii, Buffer.alloc(8192, '0')), said);
+});

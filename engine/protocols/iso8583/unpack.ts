@@ -1,6 +1,6 @@
 /** Reads a message of ISO 8583. Bytes from outside never throw: what is wrong with them is a value. */
 import { CharacterClass, classesOf, hexValueOf } from './characters.js';
-import type { IsoMessage } from './message.js';
+import { type IsoMessage, messageBytesLimit } from './message.js';
 import { BitmapWire, type Packager, Padding, Prefix, prefixBytesOf, Wire } from './packager.js';
 import { type IsoFault, type IsoRefusal, isoRefusal } from './refusal.js';
 
@@ -14,8 +14,8 @@ const place: Place = { bytes: new Uint8Array(0), at: 0, end: 0 };
 const noBytes = place.bytes;
 
 /**
- * Reads one message, which may be of any length. A field with wrong characters is left out and reading goes on, so that
- * the message can be answered with what it does have; everything else ends the reading.
+ * Reads one message; beyond 8 KB it is refused. A field with wrong characters is left out and reading goes on, so that
+ * the message can be answered with what it does have. Everything else ends the reading.
  * @param message is cleared first; after a refusal it has the fields that could be read
  * @returns null, or what is wrong first
  */
@@ -27,6 +27,7 @@ export function unpack(
   message: IsoMessage,
 ): IsoRefusal | null {
   message.clear();
+  if (end - start > messageBytesLimit) return isoRefusal('no_room', 0, messageBytesLimit);
   place.bytes = bytes;
   place.at = start;
   place.end = end;
