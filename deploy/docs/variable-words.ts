@@ -338,8 +338,8 @@ export const variableGroups: readonly VariableGroup[] = [
       },
       CARD_PROTOCOLS: {
         does:
-          'By which protocols questions about the cards come: native, marqeta, lithic, stripe, separated by commas. ' +
-          'A limit that asks for what one of them does not carry is refused when it is set ' +
+          'By which protocols questions about the cards come: native, marqeta, lithic, stripe, iso8583, separated by ' +
+          'commas. A limit that asks for what one of them does not carry is refused when it is set ' +
           '([vocabulary](protocols/vocabulary.md#limits)).',
       },
       SELF_FUNDING: {

@@ -45,20 +45,22 @@ export type VerificationName = (typeof verificationNames)[number];
 export type Datum = VerificationName | 'wallets' | 'recurring';
 
 /** The protocols by which questions of cards come. */
-export const cardProtocols = ['native', 'marqeta', 'lithic', 'stripe'] as const;
+export const cardProtocols = ['native', 'marqeta', 'lithic', 'stripe', 'iso8583'] as const;
 export type CardProtocol = (typeof cardProtocols)[number];
 
 const everything: readonly Datum[] = [...verificationNames, 'wallets', 'recurring'];
 
 /**
  * What the questions of each protocol carry of that. Lithic declines a wrong security code before it asks, and says
- * nothing of a right one; a question of Stripe does not say that it recurs.
+ * nothing of a right one; a question of Stripe does not say that it recurs. Each network of ISO 8583 has its
+ * own places for these words.
  */
 export const carriedBy: Readonly<Record<CardProtocol, readonly Datum[]>> = {
   native: everything,
   marqeta: everything,
   lithic: ['avs', 'threeDS', 'wallets', 'recurring'],
   stripe: ['avs', 'cvv', 'threeDS', 'wallets'],
+  iso8583: [],
 };
 
 /** What a question says of itself in these words. Request has it; a record keeps it in four bytes. */

@@ -7,7 +7,16 @@ import { findFreePort } from '../../deploy/free-port.js';
 import { folderFor } from '../../deploy/testing/for-test.js';
 import { startTestEngine } from '../testing/engine-inside.js';
 import { engineBooks, metric, untilSettled } from '../testing/engine-process.js';
-import { IsoClient, type IsoFields, testFraming, testPackager, testPanToken } from '../testing/iso-client.js';
+import { IsoClient, type IsoFields, testFraming, testPackager } from '../testing/iso-client.js';
+import {
+  addCard,
+  isoMessage as message,
+  originalOf,
+  panOf,
+  remains,
+  repeated,
+  reversalOf,
+} from '../testing/iso-messages.js';
 
 const folder = folderFor(t);
 const port = await findFreePort();
@@ -32,54 +41,13 @@ t.teardown(() => client.close());
 
 let accountsUsed = 0;
 /** An account whose card has a number. */
-async function freshCard(at = main) {
-  const number = String(++accountsUsed).padStart(6, '0');
-  const pan = `999999${String(accountsUsed).padStart(10, '0')}`;
-  const token = testPanToken(pan);
-  await at.sql`
-    insert into cards (public_id, token, account_id, user_id, name, expires)
-    select ${token}, ${token}, account_id, user_id, name, expires from cards where token = ${`card_${number}_1`}`;
-  return { account: `acct_${number}`, pan };
+async function freshCard() {
+  const pan = panOf(++accountsUsed);
+  return { account: await addCard(main.sql, accountsUsed, pan), pan };
 }
 
-let trace = 0;
-const nextTrace = () => String(++trace).padStart(6, '0');
-
-/** A message about a purchase in a shop. */
-function message(mti: string, pan: string, amount: number, more: Readonly<Record<number, string>> = {}): IsoFields {
-  const stan = nextTrace();
-  return {
-    mti,
-    2: pan,
-    3: '000000',
-    4: String(amount).padStart(12, '0'),
-    7: '0314092653',
-    11: stan,
-    12: '092653',
-    13: '0314',
-    18: '5411',
-    22: '051',
-    32: '123456',
-    37: `607309${stan}`,
-    41: 'TERM0007',
-    42: 'SHOP00000000042',
-    43: 'CORNER GROCER            SPRINGFIELD  US',
-    49: '840',
-    ...more,
-  };
-}
-/** DE 90 of a message. */
-const originalOf = (fields: IsoFields) =>
-  fields.mti + fields[11] + fields[7] + fields[32]!.padStart(11, '0') + '0'.repeat(11);
-/** The reversal of a message. */
-const reversalOf = (mti: string, fields: IsoFields, more: Readonly<Record<number, string>> = {}): IsoFields =>
-  message(mti, fields[2]!, Number(fields[4]), { 3: fields[3]!, 90: originalOf(fields), ...more });
-/** DE 95 with what remains. */
-const remains = (amount: number) => `${String(amount).padStart(12, '0')}000000000000C00000000C00000000`;
-const repeated = (fields: IsoFields): IsoFields => ({ ...fields, mti: `${fields.mti.slice(0, 3)}1` });
-
-async function booksOf(account: string, at = main): Promise<[held: number, posted: number]> {
-  const { held, posted } = await engineBooks(at.place, account);
+async function booksOf(account: string): Promise<[held: number, posted: number]> {
+  const { held, posted } = await engineBooks(main.place, account);
   return [held, posted];
 }
 

@@ -28,6 +28,7 @@ export interface PartitionMessage {
   readonly amount?: number | undefined;
   readonly currency?: string | undefined;
   readonly merchant?: MerchantWords | undefined;
+  readonly verification?: { readonly pin: 'entered' } | undefined;
   readonly channel?: string | undefined;
   readonly partialAllowed?: boolean | undefined;
 }

@@ -6,24 +6,28 @@ import type { IsoMessage } from './message.js';
 
 /** DE 43 of 1987: the name, then the city, then the country. */
 const nameLength1987 = 25;
+/** As in every other text, see redact.ts. */
+const panDigitsShown = 4;
 /** Controls would make the message malformed. Line breaks and the like have no place in a name. */
 const controls = /[\u0000-\u001f\u007f-\u009f]/g;
 
-export function merchantOf(message: IsoMessage, mcc: string, is1993: boolean): MerchantWords {
+/** @param pan the card number of the message, which its texts must not bring into the books */
+export function merchantOf(message: IsoMessage, mcc: string, is1993: boolean, pan: string): MerchantWords {
   const place = message.text(43);
   const name = is1993 ? place.split('\\', 1)[0]! : place.slice(0, nameLength1987);
   // 1993 ends with three letters or digits; DE 19 is the country of the acquirer, which is nearly always the same.
   const country = countryIn([is1993 ? place.slice(-3) : '', place.slice(-2), message.text(19)]);
   return {
-    id: clean(message.text(42)),
-    name: clean(name),
+    id: clean(message.text(42), pan),
+    name: clean(name, pan),
     mcc: mcc === '' ? undefined : mcc,
     country: country === 0 ? undefined : unpackLetters(country),
   };
 }
 
-function clean(text: string): string | undefined {
-  const trimmed = text.replace(controls, ' ').trim();
+function clean(text: string, pan: string): string | undefined {
+  const masked = '*'.repeat(pan.length - panDigitsShown) + pan.slice(-panDigitsShown);
+  const trimmed = text.replaceAll(pan, masked).replace(controls, ' ').trim();
   return trimmed === '' ? undefined : trimmed;
 }
 

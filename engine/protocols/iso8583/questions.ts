@@ -59,6 +59,9 @@ export function bytesOf({ message, meaning, older }: IsoQuestion, card: string):
   return partitionBytes({ ...message, card }, meaning, names);
 }
 
+/** A PIN was entered; whether it is right, an HSM has decided before. */
+const pinBlock = 52;
+
 const purchases = /^(?:0|1)[0-9]$/;
 const refunds = /^2[06]$/;
 const inquiries = /^3[01]$/;
@@ -81,7 +84,7 @@ export function readQuestion(
   if (key === null) return fault(message.has(11) ? 7 : 11);
   const money = moneyOf(message);
   if (typeof money === 'number') return fault(money);
-  return new QuestionReader({ message, link, originals, key, money, cards: panKeys.panTokens(pan) }).read();
+  return new QuestionReader({ message, link, originals, key, money, pan, cards: panKeys.panTokens(pan) }).read();
 }
 
 interface Parts {
@@ -90,6 +93,7 @@ interface Parts {
   readonly originals: OriginalFinder;
   readonly key: MessageKey;
   readonly money: Money;
+  readonly pan: string;
   readonly cards: readonly string[];
 }
 
@@ -197,7 +201,7 @@ class QuestionReader {
     meaning: Meaning = 'plain',
     originalOf: ((card: string) => string) | null = null,
   ): Reading {
-    const { message, link, key, cards } = this.#parts;
+    const { message, link, key, cards, pan } = this.#parts;
     const is1993 = link.packager.version === 1993;
     const mcc = mccOf(message, is1993);
     const namesOf = (card: string): Names => ({
@@ -207,10 +211,14 @@ class QuestionReader {
     });
     const { id, card, original } = namesOf(cards[0]!);
     // A reversal is about what was bought then: its own words for the merchant add nothing.
-    const about =
+    const about: Partial<PartitionMessage> =
       this.#class === IsoClass.reversal
         ? {}
-        : { merchant: merchantOf(message, mcc, is1993), channel: channelOf(message, this.#type, mcc, is1993) };
+        : {
+            merchant: merchantOf(message, mcc, is1993, pan),
+            channel: channelOf(message, this.#type, mcc, is1993),
+            verification: message.has(pinBlock) ? { pin: 'entered' } : undefined,
+          };
     return {
       kind: 'decide',
       question: {
