@@ -18,10 +18,12 @@ export const help = `Plays a card network against an engine, signed as the proce
   atlantic-simulate --explain [WORD]    explain a story, a word, or every word
 
 where
-  --protocol NAME   ${protocolNames.join(', ')} or all (default native)
+  --protocol NAME   ${protocolNames.join(', ')}, or all that speak HTTP (default native)
   --auth-url URL    authorization port (default AUTH_PORT of this machine)
   --ops-url URL     ops port of an engine, for the books
   --api-url URL     account API, which makes a customer for each story
+  --iso-port PORT   of an ISO 8583 link on this machine (1987, ASCII, two bytes of length); its card
+                    is there already: CARD_NUMBER in the environment, and --account
   --card TOKEN      a card that is there already, with --account ID for its books
   --account ID
   --seed NUMBER     of shuffled deliveries and of loads
@@ -47,6 +49,7 @@ interface Common {
   readonly authUrl?: string;
   readonly opsUrl?: string;
   readonly apiUrl?: string;
+  readonly isoPort: number | null;
   readonly card: string | null;
   readonly account: string | null;
   readonly seed: number;
@@ -73,7 +76,16 @@ const text = { type: 'string' } as const;
 const flag = { type: 'boolean' } as const;
 const options = {
   ...{ help: flag, list: flag, explain: flag, protocol: text, 'auth-url': text, 'ops-url': text, 'api-url': text },
-  ...{ card: text, account: text, seed: text, of: text, partial: flag, 'not-final': flag, expect: text },
+  ...{
+    card: text,
+    account: text,
+    'iso-port': text,
+    seed: text,
+    of: text,
+    partial: flag,
+    'not-final': flag,
+    expect: text,
+  },
   ...{ rate: text, seconds: text, accounts: text, cards: text, skew: text },
   ...{ late: text, repeated: text, reordered: text, lost: text },
 } as const;
@@ -95,6 +107,7 @@ export function readCommand(args: readonly string[]): Command {
   const common: Common = {
     ...given,
     protocols: readProtocols(values.protocol ?? 'native'),
+    isoPort: values['iso-port'] === undefined ? null : number('--iso-port', values['iso-port'], 1, 65_535, true),
     card: values.card ?? null,
     account: values.account ?? null,
     seed: number('seed', values.seed ?? String(1 + Math.floor(Math.random() * 2 ** 30)), 1, 2 ** 31 - 1, true),
@@ -127,7 +140,7 @@ function parsed(args: readonly string[]) {
 }
 
 function readProtocols(name: string): readonly ProtocolName[] {
-  if (name === 'all') return protocolNames;
+  if (name === 'all') return protocolNames.filter((protocol) => protocol !== 'iso8583');
   const found = protocolNames.find((protocol) => protocol === name);
   if (found === undefined) throw new UsageError(`there is no protocol ${name}: ${suggestion(name, protocolNames)}`);
   return [found];

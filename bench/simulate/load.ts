@@ -104,6 +104,7 @@ class LoadRun {
   readonly #answers = new Map<string, number>();
   readonly #latency = new Latency();
   readonly #failures: string[] = [];
+  readonly #endings: typeof endings;
   readonly #running = new Set<Promise<void>>();
   #lifeCount = 0;
   #messageCount = 0;
@@ -114,6 +115,9 @@ class LoadRun {
     this.#accounts = accounts;
     this.#cards = accounts.flatMap((account) => Object.values(account.cards).map((token) => ({ account, token })));
     this.#random = new Random(plan.seed, 0);
+    this.#endings = endings.filter((ending) =>
+      ending.every(([verb, , isFinal = true]) => network.refuses(say(verb, 1, { isFinal })) === null),
+    );
     this.#skew = new Skew(this.#cards.length, plan.skew);
   }
 
@@ -177,7 +181,7 @@ class LoadRun {
     this.#lifeCount++;
     const { account, token: card } = this.#cards[this.#skew.pick(this.#random)]!;
     const [merchant, channel] = merchants[this.#random.below(merchants.length)]!;
-    const ending = endings[this.#random.below(endings.length)]!;
+    const ending = this.#endings[this.#random.below(this.#endings.length)]!;
     const amountMinor = 100 + this.#random.below(amountMinorMax);
     const isReordered = this.#has('reordered');
     const isLost = this.#has('lost');

@@ -2,6 +2,7 @@
 /** `atlantic-simulate`: plays a card network against an engine. The exit code tells. */
 import { SettingError } from '../../deploy/settings.js';
 import { reasonTable } from '../../engine/core/reasons.js';
+import { PanKeys } from '../../platform/masking/hidden-ids.js';
 import { ApiLedger, GivenLedger } from './api-ledger.js';
 import { type Command, help, readCommand, type SendCommand, UsageError } from './command-line.js';
 import { playLoad } from './load.js';
@@ -59,13 +60,27 @@ async function run(command: Command): Promise<number> {
   }
 }
 
-function network(protocol: ProtocolName, { authUrl, credentials }: Places): Network {
-  const made = networkOf(protocol, new Port(authUrl), credentials);
+function network(protocol: ProtocolName, command: Command, { authUrl, credentials, panKeys }: Places): Network {
+  const tokenOf = (pan: string) => (panKeys.length === 0 ? '' : new PanKeys(panKeys).panTokens(pan)[0]!);
+  const links = command.isoPort === null ? null : { ports: [command.isoPort], tokenOf };
+  const made = networkOf(protocol, new Port(authUrl), credentials, links);
   if (typeof made === 'string') throw new UsageError(`${protocol} cannot be played: ${made}`);
   return made;
 }
 
-function ledgerOf({ card, account }: Command, places: Places): ApiLedger {
+/** By what messages name the given card: on an ISO 8583 link its number, which no argument may show. */
+function cardOf({ card, protocols }: Command): string | null {
+  if (!protocols.includes('iso8583')) return card;
+  const { CARD_NUMBER } = process.env;
+  if (!/^[0-9]{12,19}$/.test(CARD_NUMBER ?? '')) {
+    throw new UsageError('iso8583 needs a card that is there: set CARD_NUMBER, and name its --account');
+  }
+  return CARD_NUMBER!;
+}
+
+function ledgerOf(command: Command, places: Places): ApiLedger {
+  const { account } = command;
+  const card = cardOf(command);
   if (card === null && account === null) return new ApiLedger(places);
   if (card === null || account === null) throw new UsageError('--card and --account go together');
   return new GivenLedger(places, account, card);
@@ -75,7 +90,7 @@ async function playStories(command: Command, names: readonly string[]): Promise<
   const places = readPlaces(command, process.env);
   // Every story is read before the first message.
   const stories = names.flatMap((name) => (name === 'all' ? storyNames() : [name])).map(loadStory);
-  const networks = command.protocols.map((protocol) => network(protocol, places));
+  const networks = command.protocols.map((protocol) => network(protocol, command, places));
   const ledger = ledgerOf(command, places);
   const failures: string[] = [];
   let playedCount = 0;
@@ -87,6 +102,7 @@ async function playStories(command: Command, names: readonly string[]): Promise<
       playedCount++;
     }
   }
+  for (const by of networks) await by.close?.();
   for (const failure of failures) print(`✗ ${failure}`);
   print(`${playedCount} played, ${failures.length} not as expected (--seed ${command.seed})`);
   return failures.length === 0 ? exitCodes.asExpected : exitCodes.unexpected;
@@ -96,11 +112,11 @@ async function send(command: Command & SendCommand): Promise<number> {
   const places = readPlaces(command, process.env);
   let isExpected = true;
   for (const protocol of command.protocols) {
-    const by = network(protocol, places);
+    const by = network(protocol, command, places);
     const refusal = by.refuses(command.say);
     if (refusal !== null) throw new StoryError(refusal);
     const life = by.open({
-      ...{ card: command.card ?? demoCard, channel: 'chip', currency: 'USD', id: command.of ?? undefined },
+      ...{ card: cardOf(command) ?? demoCard, channel: 'chip', currency: 'USD', id: command.of ?? undefined },
       merchant: { id: 'SHOP00000000042', name: 'Corner Grocer', mcc: '5411', country: 'US' },
     });
     const startedMs = performance.now();
@@ -112,6 +128,7 @@ async function send(command: Command & SendCommand): Promise<number> {
       if (!message.isQuestion && answer.status !== 200) isExpected = false;
       return answer;
     });
+    await by.close?.();
     print(`  go on with --of ${life.id}`);
     if (answer === null || command.expect === null) continue;
     const { expect } = command;
@@ -129,10 +146,10 @@ async function send(command: Command & SendCommand): Promise<number> {
 
 async function load(command: Command & { kind: 'load' }): Promise<number> {
   const places = readPlaces(command, process.env);
-  if (command.card !== null) throw new UsageError('load makes its own cards: leave --card out');
+  if (cardOf(command) !== null) throw new UsageError('load makes its own cards, by their tokens: leave --card out');
   let isExpected = true;
   for (const protocol of command.protocols) {
-    const result = await playLoad(network(protocol, places), new ApiLedger(places), command.plan);
+    const result = await playLoad(network(protocol, command, places), new ApiLedger(places), command.plan);
     for (const line of result.lines) print(line);
     print(`repeat it with --seed ${command.seed}\n`);
     if (result.failures.length > 0) isExpected = false;

@@ -11,6 +11,8 @@ export interface Places {
   readonly apiUrl: string;
   readonly engineToken: string | null;
   readonly credentials: Credentials;
+  /** For the tokens of card numbers, newest first. */
+  readonly panKeys: readonly string[];
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -24,11 +26,13 @@ export function readPlaces(
   const { DATA_DIR } = environment;
   const kept = keptSecrets(DATA_DIR ? resolve(DATA_DIR) : join(repositoryRoot(), '.data'));
   // The newest of several.
+  const panKeys = (environment['PAN_KEY'] || kept['PAN_KEY'] || '').split(',').filter((key) => key !== '');
   const secret = (name: string) => ((environment[name] || kept[name]) ?? '').split(',')[0]?.trim() || null;
   return {
     authUrl: given.authUrl ?? localUrl(settings.host, settings.authPort),
     opsUrl: given.opsUrl ?? localUrl(settings.opsHost, settings.opsPort),
     apiUrl: given.apiUrl ?? localUrl(settings.host, settings.apiPort),
+    panKeys,
     engineToken: secret('ENGINE_TOKEN'),
     credentials: {
       user: environment['PROCESSOR_USER'] || kept['PROCESSOR_USER'] || 'processor',

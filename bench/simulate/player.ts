@@ -95,7 +95,7 @@ class Player {
     for (const step of story.steps) {
       if (step.kind === 'say') await this.#say(step);
       else if (step.kind === 'deliver') await this.#deliver(step.order, step.place);
-      else await this.#books(step.books, step.place);
+      else await this.#books(step.but[network.protocol] ?? step.books, step.place);
     }
     const end = { file: story.file, line: 1 };
     await this.#deliver('in_order', end);

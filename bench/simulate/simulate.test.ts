@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { startProcesses } from '../../api/testing/engine-and-api.js';
+import { findFreePort } from '../../deploy/free-port.js';
 import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
-import { protocolSecrets } from '../../engine/testing/conformance.js';
-import { testPassword, testToken, testUser } from '../../engine/testing/engine-process.js';
+import { linkSettings, numberedCard, protocolSecrets } from '../../engine/testing/conformance.js';
+import { engineBooks, testPanKey, testPassword, testToken, testUser } from '../../engine/testing/engine-process.js';
+import { testPanToken } from '../../engine/testing/iso-client.js';
 import { testSeed } from '../../engine/testing/runs.js';
 import { sqlLedger } from '../testing/sql-ledger.js';
 import { playLoad } from './load.js';
@@ -17,8 +19,10 @@ import { Port } from './networks/port.js';
 import { protocolNames } from './story.js';
 
 const { url, sql } = await databaseFor(t, { connections: 2 });
-const { place, api } = await startProcesses(t, url, {}, protocolSecrets);
 const folder = folderFor(t);
+const linkPort = await findFreePort();
+const engineChanges = { ...protocolSecrets, ...linkSettings(folder, linkPort) };
+const { place, api } = await startProcesses(t, url, {}, engineChanges);
 const authUrl = `http://127.0.0.1:${place.authPort}`;
 const environment = {
   ...{
@@ -28,8 +32,10 @@ const environment = {
     OPS_PORT: String(place.opsPort),
   },
   ...{ API_PORT: new URL(api.process.url).port, ENGINE_TOKEN: testToken, PROCESSOR_USER: testUser },
-  ...{ PROCESSOR_PASSWORD: testPassword, ...protocolSecrets },
+  ...{ PROCESSOR_PASSWORD: testPassword, PAN_KEY: testPanKey, ...protocolSecrets },
 };
+
+const plainCard = { status: 'active', limits: null } as const;
 
 interface Ran {
   readonly exitCode: number;
@@ -94,17 +100,24 @@ t.test('a wrong story or command exits with 2 before any message, and no engine 
 });
 
 t.test('single messages go on with a life that an earlier one began', async (t) => {
-  const { cards, id } = await sqlLedger(sql, place).open(10_000, { main: { status: 'active', limits: null } });
+  const { cards, id } = await sqlLedger(sql, place).open(10_000, { main: plainCard });
+  const numbered = await sqlLedger(sql, place, numberedCard).open(10_000, { main: plainCard });
+  const byNumber = { CARD_NUMBER: numbered.cards['main']! };
   for (const protocol of protocolNames) {
-    const options = ['--protocol', protocol, '--card', cards['main']!];
-    const asked = await simulate(['send', 'authorize', '1250', '--expect', 'approved', ...options]);
+    const link = protocol === 'iso8583' ? ['--iso-port', String(linkPort)] : ['--card', cards['main']!];
+    const options = ['--protocol', protocol, ...link];
+    const asked = await simulate(['send', 'authorize', '1250', '--expect', 'approved', ...options], byNumber);
     t.equal(asked.exitCode, 0, asked.text);
     const of = /--of (\S+)/.exec(asked.text)![1]!;
-    const cleared = await simulate(['send', 'clear', '1000', '--of', of, ...options]);
+    const cleared = await simulate(['send', 'clear', '1000', '--of', of, ...options], byNumber);
     t.equal(cleared.exitCode, 0, cleared.text);
   }
-  const books = await sqlLedger(sql, place).books({ id, currency: 'USD', cards });
-  t.equal(books.posted, 4000, 'each was posted once');
+  const posted = async (account: string) => (await engineBooks(place, account)).posted;
+  t.same([await posted(id), await posted(numbered.id)], [4000, 1000], 'each was posted once');
+  const story = ['story', 'fuel', '--protocol', 'iso8583', '--iso-port', String(linkPort), '--account', numbered.id];
+  const played = await simulate(story, { ...byNumber });
+  t.equal(played.exitCode, 1, 'there is too little on the given account');
+  t.match(played.text, /0100 +pump +100\.00 +200 51 /);
   const wrong = await simulate(['send', 'authorize', '1', '--expect', 'declined', '--card', cards['main']!]);
   t.equal(wrong.exitCode, 1);
 });
@@ -124,10 +137,15 @@ const plan = {
 function networkIn(protocol: (typeof protocolNames)[number]): Network {
   const credentials = { user: testUser, password: testPassword };
   const { LITHIC_SECRET, MARQETA_WEBHOOK_SECRET, STRIPE_SECRET } = protocolSecrets;
-  const network = networkOf(protocol, new Port(authUrl), {
-    ...{ ...credentials, lithicSecret: LITHIC_SECRET },
-    ...{ marqetaSecret: MARQETA_WEBHOOK_SECRET, stripeSecret: STRIPE_SECRET },
-  });
+  const network = networkOf(
+    protocol,
+    new Port(authUrl),
+    {
+      ...{ ...credentials, lithicSecret: LITHIC_SECRET },
+      ...{ marqetaSecret: MARQETA_WEBHOOK_SECRET, stripeSecret: STRIPE_SECRET },
+    },
+    { ports: [linkPort], tokenOf: testPanToken },
+  );
   if (typeof network === 'string') throw new Error(network);
   return network;
 }
@@ -137,7 +155,10 @@ t.test('a load with faults leaves the books that its lives come to, in every pro
 });
 
 async function loadOf(t: Test, protocol: (typeof protocolNames)[number]): Promise<void> {
-  const { failures, lifeCount, faultCounts, lines } = await playLoad(networkIn(protocol), sqlLedger(sql, place), plan);
+  const network = networkIn(protocol);
+  const ledger = protocol === 'iso8583' ? sqlLedger(sql, place, numberedCard) : sqlLedger(sql, place);
+  const { failures, lifeCount, faultCounts, lines } = await playLoad(network, ledger, plan);
+  await network.close?.();
   t.same(failures, [], `${protocol}\n${lines.join('\n')}`);
   t.ok(lifeCount > 20, `${lifeCount} lives`);
   for (const [fault, count] of Object.entries(faultCounts)) t.ok(count > 0, `${protocol}: ${fault}`);

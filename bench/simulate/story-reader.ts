@@ -96,7 +96,7 @@ function differencesOf(field: YamlField | undefined): Members[] {
 function checkReasons(field: YamlField, steps: readonly Step[], differs: Story['differs']): void {
   const fields = field.list();
   for (const [index, step] of steps.entries()) {
-    if (step.kind !== 'say') continue;
+    if (step.kind === 'deliver') continue;
     for (const protocol of Object.keys(step.but) as ProtocolName[]) {
       if (differs[protocol] === undefined) {
         throw fields[index]!.error(`has an answer of ${protocol}: say why in differs.${protocol}.because`);
@@ -140,8 +140,8 @@ class StepReader {
     }
     const books = members.get('books');
     if (books !== undefined) {
-      only(members, ['books']);
-      return { kind: 'books', place, books: readBooks(books) };
+      only(members, ['books', 'but']);
+      return { kind: 'books', place, books: readBooks(books), but: perProtocol(members.get('but'), readBooks) };
     }
     const say = readSay(members);
     if (say === null) throw field.error(`says nothing: it needs one of ${verbNames.join(', ')}, deliver, books`);

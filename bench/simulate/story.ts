@@ -3,7 +3,7 @@
  * are minor units. The reader (story-reader.ts) makes stories from YAML; a network says their steps in its protocol.
  */
 
-export const protocolNames = ['native', 'marqeta', 'lithic', 'stripe'] as const;
+export const protocolNames = ['native', 'marqeta', 'lithic', 'stripe', 'iso8583'] as const;
 export type ProtocolName = (typeof protocolNames)[number];
 
 /** How an amount stands with a verb. */
@@ -141,6 +141,8 @@ export interface ExpectedBooks {
 export interface BooksStep extends StepBase {
   readonly kind: 'books';
   readonly books: ExpectedBooks;
+  /** Of a protocol that differs. */
+  readonly but: Readonly<Partial<Record<ProtocolName, ExpectedBooks>>>;
 }
 
 export type Step = SayStep | DeliverStep | BooksStep;

@@ -5,11 +5,26 @@ import type { Ledger, OpenedAccount } from '../simulate/ledger.js';
 import { type CardPlan, transactionStatuses } from '../simulate/story.js';
 
 let accountCount = 0;
+let cardCount = 0;
+const tokenAlone = (number: number): NamedCard => ({ token: `card_sim${number}`, said: `card_sim${number}` });
 
-/** @param place any engine of the database */
-export function sqlLedger(sql: postgres.Sql, place: Pick<EnginePlace, 'opsPort'>): Ledger {
+/** A card's token, and how messages name the card. */
+export interface NamedCard {
+  readonly token: string;
+  readonly said: string;
+}
+
+/**
+ * @param place any engine of the database
+ * @param cardNamed the card of a number that no other one has; by default messages name the token
+ */
+export function sqlLedger(
+  sql: postgres.Sql,
+  place: Pick<EnginePlace, 'opsPort'>,
+  cardNamed: (number: number) => NamedCard = tokenAlone,
+): Ledger {
   return {
-    open: (fundsMinor, cards) => openAccount(sql, fundsMinor, cards),
+    open: (fundsMinor, cards) => openAccount(sql, fundsMinor, cards, cardNamed),
     books: ({ id }) => engineBooks(place, id),
     transaction: async (_account, id) => {
       const [row] = await sql<{ held: number; posted: number; refunded: number; status: number }[]>`
@@ -25,6 +40,7 @@ async function openAccount(
   sql: postgres.Sql,
   fundsMinor: number,
   cards: Readonly<Record<string, CardPlan>>,
+  cardNamed: (number: number) => NamedCard,
 ): Promise<OpenedAccount> {
   const number = `sim${String(++accountCount).padStart(5, '0')}`;
   const account = `acct_${number}`;
@@ -42,8 +58,8 @@ async function openAccount(
     select ${`adj_${number}`}, id, funds, funds, -funds, 'opening balance' from account`;
   const tokens: Record<string, string> = {};
   for (const [name, { status, limits }] of Object.entries(cards)) {
-    const token = `card_${number}_${name}`;
-    tokens[name] = token;
+    const { token, said } = cardNamed(++cardCount);
+    tokens[name] = said;
     await sql`
       with card as (
         insert into cards (public_id, token, account_id, user_id, name, status, expires)

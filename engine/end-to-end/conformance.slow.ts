@@ -1,13 +1,18 @@
 /** The histories of the conformance suite over two engines on one database, which take the messages in turn. */
 import postgres from 'postgres';
 import t from 'tap';
-import { playConformance, protocolSecrets } from '../testing/conformance.js';
+import { findFreePort } from '../../deploy/free-port.js';
+import { folderFor } from '../../deploy/testing/for-test.js';
+import { linkSettings, playConformance, protocolSecrets } from '../testing/conformance.js';
 import { severalEngines, untilSpread } from '../testing/several-engines.js';
 
 t.test('every history ends in the same books when two engines take its messages in turn', async (t) => {
   const { start, url } = await severalEngines(t);
   const changes = { ...protocolSecrets, LEASE_MS: '5000' };
-  const engines = [await start(changes), await start(changes)];
+  const folder = folderFor(t);
+  const linkPorts = [await findFreePort(), await findFreePort()];
+  const engines = [];
+  for (const port of linkPorts) engines.push(await start({ ...changes, ...linkSettings(folder, port) }));
   await untilSpread(engines);
   const sql = postgres(url, { max: 4, onnotice: () => undefined });
   t.teardown(() => sql.end({ timeout: 5 }));
@@ -15,5 +20,6 @@ t.test('every history ends in the same books when two engines take its messages 
     t,
     sql,
     engines.map(({ place }) => place),
+    linkPorts,
   );
 });

@@ -4,8 +4,9 @@
  */
 import t from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
+import { findFreePort } from '../../deploy/free-port.js';
 import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
-import { conformanceStories, playConformance, protocolSecrets } from '../testing/conformance.js';
+import { conformanceStories, linkSettings, playConformance, protocolSecrets } from '../testing/conformance.js';
 import { enginePlace, metric, startEngineProcess, until } from '../testing/engine-process.js';
 
 t.test('at least forty histories are played, and few of them end differently in any protocol', async (t) => {
@@ -13,9 +14,19 @@ t.test('at least forty histories are played, and few of them end differently in 
   const exceptions = conformanceStories.flatMap(({ name, differs, without }) =>
     [...Object.keys(differs), ...Object.keys(without)].map((protocol) => `${name} in ${protocol}`),
   );
-  t.same(exceptions, [
+  t.same(exceptions.sort(), [
+    'airline-multi-clearing in iso8583',
+    'chargeback in iso8583',
+    'duplicate-storm in iso8583',
+    'late-reports in iso8583',
+    'out-of-order in iso8583',
     'overruled in stripe',
     'partial-approval in marqeta',
+    'refund-in-full in iso8583',
+    'refund-in-parts in iso8583',
+    'rest-released in iso8583',
+    'single-message in iso8583',
+    'unknown-purchase-refunded in iso8583',
     'unknown-purchase-refunded in marqeta',
     'unknown-purchase-refunded in stripe',
   ]);
@@ -23,10 +34,13 @@ t.test('at least forty histories are played, and few of them end differently in 
 
 t.test('every history ends in the same books in the words of every protocol', async (t) => {
   const { url, sql } = await databaseFor(t, { connections: 4 });
-  const place = await enginePlace(url, folderFor(t));
-  const engine = await startEngineProcess(place, { ...protocolSecrets, PARTITIONS: '2' });
+  const folder = folderFor(t);
+  const place = await enginePlace(url, folder);
+  const linkPort = await findFreePort();
+  const changes = { ...protocolSecrets, ...linkSettings(folder, linkPort), PARTITIONS: '2' };
+  const engine = await startEngineProcess(place, changes);
   t.teardown(() => engine.kill('SIGKILL'));
-  await playConformance(t, sql, [place]);
+  await playConformance(t, sql, [place], [linkPort]);
   await until('every message of both partitions is settled', async () => {
     for (const partition of [0, 1]) {
       const durable = await metric(place, `journal_sequence{partition="${partition}"}`);

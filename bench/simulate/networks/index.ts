@@ -1,5 +1,6 @@
 /** The networks by their protocols. */
 import type { ProtocolName } from '../story.js';
+import { Iso8583Network, type IsoLinks } from './iso8583.js';
 import { LithicNetwork } from './lithic.js';
 import { MarqetaNetwork } from './marqeta.js';
 import { NativeNetwork } from './native.js';
@@ -7,8 +8,16 @@ import type { Network } from './network.js';
 import type { Credentials, Port } from './port.js';
 import { StripeNetwork } from './stripe.js';
 
-/** @returns the network; a text: why it cannot be played with these credentials */
-export function networkOf(protocol: ProtocolName, port: Port, credentials: Credentials): Network | string {
+/**
+ * @param links of ISO 8583; null: there are none
+ * @returns the network; a text: why it cannot be played with these
+ */
+export function networkOf(
+  protocol: ProtocolName,
+  port: Port,
+  credentials: Credentials,
+  links: IsoLinks | null,
+): Network | string {
   switch (protocol) {
     case 'native':
       return new NativeNetwork(port, credentials);
@@ -20,6 +29,8 @@ export function networkOf(protocol: ProtocolName, port: Port, credentials: Crede
     case 'stripe':
       if (credentials.stripeSecret === null) return missing('STRIPE_SECRET');
       return new StripeNetwork(port, credentials);
+    case 'iso8583':
+      return links === null ? 'name the port of a link with --iso-port' : new Iso8583Network(links);
   }
 }
 

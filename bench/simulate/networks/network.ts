@@ -62,4 +62,6 @@ export interface Network {
   open(options: LifeOptions): Life;
   /** Whether the words of an answer are those of a reason of the engine, such as `insufficient_funds`. */
   isReason(answer: Answer, reason: string): boolean;
+  /** Ends what the network keeps open. */
+  close?(): Promise<void>;
 }
