@@ -11,5 +11,6 @@ export const routes: readonly Route[] = [
   { path: '/transactions/:id', title: 'transaction.title', load: () => import('./pages/transaction.js') },
   { path: '/spending', title: 'spending.title', nav: true, load: () => import('./pages/spending.js') },
   { path: '/accounts/:id', title: 'account.title', load: () => import('./pages/account.js') },
+  { path: '/people', title: 'people.title', load: () => import('./pages/people.js') },
   { path: '/profile', title: 'profile.title', nav: true, load: () => import('./pages/profile.js') },
 ];

@@ -13,4 +13,5 @@ await start('console', {
   routes,
   entrance: <SignIn name="name.console" asksCode />,
   extra: <LiveState />,
+  searchPath: '/search',
 });

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import sharp from 'sharp';
 import t, { type Test } from 'tap';
 import type { TestApi } from '../../api/testing/api-inside.js';
-import { fresh, pay } from '../../api/testing/customer.js';
+import { Customer, fresh, pay } from '../../api/testing/customer.js';
+import { until } from '../../engine/testing/engine-process.js';
 import { openBrowser, type Visit, views, visit } from '../testing/browser.js';
 import { startStack } from '../testing/stack.js';
 
@@ -261,3 +262,109 @@ for (const [name, act] of [
     }
   });
 }
+
+const longName = 'Q'.repeat(64);
+
+t.test('a manager invites people, changes what they may do, and long names widen no page', async (t) => {
+  const api = await startStack(t);
+  const browser = await openBrowser(t);
+  for (const view of views) {
+    const owner = await Customer.register(api, 'business');
+    const accountId = await owner.accountId();
+    await owner.post(`/api/accounts/${accountId}/deposits`, { amount: 100_000 });
+    const card = await owner.card(accountId);
+    const named = { name: longName };
+    t.equal((await owner.change('PATCH', `/api/cards/${card.id}`, named)).status, 200);
+    const { email } = owner;
+    await api.sql`update companies c set name = ${longName} from users u
+      where u.company_id = c.id and u.public_id = ${owner.userId}`;
+    const memberId = `usr_member_${view.width}`;
+    await api.sql`insert into users (public_id, kind, email, name, password_hash, company_id, role)
+      select ${memberId}, 'business', ${`member-${view.width}@example.com`}, ${longName}, password_hash, company_id,
+        'member' from users where public_id = ${owner.userId}`;
+    await pay(api, card.token, { amount: 500, merchant: { id: 'm', name: longName, mcc: '5411', country: 'US' } });
+    await until(
+      'it is settled',
+      async () => (await api.sql`select from transactions where card_id is not null`).length > 0,
+    );
+    await visit(t, browser, `${api.url}/app`, view, async (seen) => {
+      const { page, look } = seen;
+      await page.locator('[name=email]').fill(email);
+      await page.locator('[name=password]').fill('a-password-of-tests');
+      await page.locator('form button[type=submit]').click();
+      await shows(seen, /QQQ/);
+      await look(t, 'app-long-home');
+      for (const path of ['cards', `cards/${card.id}`, 'transactions', 'spending', 'profile']) {
+        await page.goto(`${api.url}/app/${path}`);
+        await page.locator('#content h1').waitFor();
+        await page.waitForLoadState('networkidle');
+        await look(t, `app-long-${path.replace(/\/.*/, '-one')}`);
+      }
+      await page.goto(`${api.url}/app/limits/cards/${card.id}`);
+      await page.locator('[name="daily.count"]').fill('x');
+      await page.getByRole('button', { name: texts.save }).click();
+      await page.getByText(/whole number of payments|ganze Zahl von Zahlungen/).waitFor();
+      await page.locator('[name="daily.count"]').fill('3');
+      await page.getByRole('button', { name: texts.save }).click();
+      await page.getByText(texts.inForce).waitFor();
+      t.match((await owner.get(`/api/cards/${card.id}/limits`)).json.limits, { daily: { count: 3 } });
+      await look(t, 'app-limits-count');
+
+      await page.goto(`${api.url}/app/people`);
+      const member = page.locator('li.panel', { hasText: `member-${view.width}@example.com` });
+      await member.locator('select').selectOption('admin');
+      await member.getByText(/^(administrator|Verwalter) · /).waitFor();
+      await member.getByRole('button', { name: /^(Suspend|Aussperren)$/ }).click();
+      await member.getByRole('button', { name: /^(Let in again|Wieder einlassen)$/ }).waitFor();
+      t.match(await api.sql`select role, status from users where public_id = ${memberId}`, [
+        { role: 'admin', status: 'frozen' },
+      ]);
+      await page.locator('[name=invite-name]').fill(longName);
+      await page.locator('[name=invite-email]').fill('guest@example.com');
+      await page.getByRole('button', { name: /^(Send the invitation|Einladung senden)$/ }).click();
+      await page.getByText(/is on its way to guest|an guest@example.com ist unterwegs/).waitFor();
+      await page.getByRole('button', { name: /^(Withdraw|Zurückziehen)$/ }).waitFor();
+      await look(t, 'app-people');
+      await page.getByRole('button', { name: /^(Withdraw|Zurückziehen)$/ }).click();
+      await page.getByText(/There is no open invitation|Es gibt keine offene Einladung/).waitFor();
+
+      await page.goto(`${api.url}/app/cards/${card.id}`);
+      await page.locator('[name="confirm-close"]').fill(card.token.slice(-4));
+      await look(t, 'app-close');
+      await page.getByRole('button', { name: /^(Close the card|Karte schließen)$/ }).click();
+      await page.locator('[name="confirm-close"]').waitFor({ state: 'detached' });
+      t.equal((await pay(api, card.token)).reason, 'card_inactive');
+    });
+  }
+});
+
+t.test('the home page and a card say that they could not be read again', async (t) => {
+  const api = await startStack(t);
+  const browser = await openBrowser(t);
+  await visit(t, browser, `${api.url}/app`, views[1]!, async (seen) => {
+    const { page, look, expectError } = seen;
+    const { buy } = await settled(api, seen);
+    await buy(100, 'Corner Store', '5411');
+    await page.locator('a[href^="/app/cards/"]').first().click();
+    await page.getByRole('button', { name: texts.freeze }).waitFor();
+    expectError(/503/);
+    await page.route('**/api/cards/*', (route) =>
+      route.request().method() === 'GET'
+        ? route.fulfill({ status: 503, json: { title: 'overloaded' } })
+        : route.continue(),
+    );
+    await page.getByRole('button', { name: texts.freeze }).click();
+    await page
+      .getByText(/Not new since|Nicht mehr neu seit/)
+      .first()
+      .waitFor();
+    await look(t, 'app-card-stale');
+    await page.unroute('**/api/cards/*');
+    await page
+      .getByRole('button', { name: /^(Try again|Noch einmal versuchen|Erneut versuchen)$/ })
+      .first()
+      .click();
+    await page.getByRole('button', { name: texts.unfreeze }).waitFor();
+    t.equal(await page.getByText(/Not new since|Nicht mehr neu seit/).count(), 0);
+  });
+});

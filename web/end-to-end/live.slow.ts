@@ -77,8 +77,15 @@ t.test('the page of engines shows partitions and epochs, and says when it could 
     await visit(t, browser, `${api.url}/console`, view, async ({ page, look, expectError }) => {
       await signInToConsole(page);
       await page.locator('.figures').waitFor();
+      // After a deployment the server has no more the code that this tab would load.
+      expectError(/404/);
+      await page.route('**/assets/engines-*.js', (route) => route.fulfill({ status: 404 }));
       await page.keyboard.press('g');
       await page.keyboard.press('e');
+      await page.getByText(/This page has no code here|Für diese Seite fehlt der Code/).waitFor();
+      await look(t, 'other-version');
+      await page.unroute('**/assets/engines-*.js');
+      await page.getByRole('button', { name: /^(Load again|Neu laden)$/ }).click();
       await page.getByText(/^● (up|läuft)$/).waitFor();
       t.match(await page.locator('.partitions').textContent(), /^0 /);
       t.match(await page.locator('tbody td').nth(2).textContent(), /^[1-9]/, 'the epoch');

@@ -26,7 +26,7 @@ t.test('a declined payment is found, explained with its numbers, and leads to it
   await until('both are settled', isSettled);
   const browser = await openBrowser(t);
   for (const view of views) {
-    await visit(t, browser, `${url}/console`, view, async ({ page, look }) => {
+    await visit(t, browser, `${url}/console`, view, async ({ page, look, evaluate }) => {
       const onDesk = view.width > 600;
       await page.locator('form').waitFor();
       await signInToConsole(page);
@@ -36,6 +36,19 @@ t.test('a declined payment is found, explained with its numbers, and leads to it
       await page.locator('[name=q]').waitFor();
       await page.getByText('journey-second').first().waitFor();
       await look(t, 'search');
+      await page.locator('[name=status]').selectOption('declined');
+      await page.locator('[name=reason]').selectOption('limit_exceeded');
+      await page.locator('form.filters button').click();
+      await page.locator('section.table a[href$="/transactions/journey-first"]').waitFor({ state: 'detached' });
+      await page.locator('section.table a[href$="/transactions/journey-second"]').waitFor();
+      await page.locator('#content h1').click();
+      await page.keyboard.press('j');
+      await page.keyboard.press('Enter');
+      await page.waitForURL('**/transactions/journey-second');
+      await page.locator('#content h1').waitFor();
+      await page.keyboard.press('/');
+      await page.locator('[name=q]').waitFor();
+      t.equal(await evaluate('document.activeElement.name'), 'q', 'the cursor is in the search');
       await page.locator('[name=q]').fill('journey-second');
       await page.keyboard.press('Enter');
       await page.locator('section.table a[href$="/decisions/journey-second"]').waitFor();

@@ -1,6 +1,9 @@
 /** Numbers, money, times and tables. Texts from outside are children, so they are always text nodes. */
+import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 import { amountText, dateTimeText, durationText, timeText, utcText } from './format.js';
+import { useKeys } from './keys.js';
 import { language } from './messages.js';
 
 export function Money({ minor, currency }: { readonly minor: number; readonly currency: string }) {
@@ -59,6 +62,42 @@ export function ShortId({ id }: { readonly id: string }) {
   return <code title={id}>…{id.slice(-4)}</code>;
 }
 
+/** @returns the key of the row that the keyboard has chosen */
+function useRowKeys<Row>(
+  rows: readonly Row[],
+  rowKey: (row: Row) => string,
+  onOpen: ((row: Row) => void) | undefined,
+): string | null {
+  const selected = useSignal<string | null>(null);
+  const at = () => rows.findIndex((row) => rowKey(row) === selected.value);
+  // The keys are bound once, and act on the newest rows.
+  const latest = useRef({ move: (_by: number) => {}, open: () => {} });
+  latest.current = {
+    move: (by) => {
+      const row = rows[Math.min(Math.max(at() + by, 0), rows.length - 1)];
+      selected.value = row === undefined ? null : rowKey(row);
+    },
+    open: () => {
+      const row = rows[at()];
+      if (row !== undefined) onOpen?.(row);
+    },
+  };
+  useKeys(
+    onOpen === undefined
+      ? []
+      : [
+          { keys: 'j', title: 'keys.next', run: () => latest.current.move(1) },
+          { keys: 'k', title: 'keys.previous', run: () => latest.current.move(-1) },
+          { keys: 'Enter', title: 'keys.open', run: () => latest.current.open() },
+        ],
+  );
+  const { value: key } = selected;
+  useEffect(() => {
+    if (key !== null) document.querySelector('tr.selected')?.scrollIntoView({ block: 'nearest' });
+  }, [key]);
+  return key;
+}
+
 export interface Column<Row> {
   readonly title: string;
   readonly cell: (row: Row) => ComponentChildren;
@@ -70,12 +109,12 @@ interface TableProps<Row> {
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[];
   readonly rowKey: (row: Row) => string;
-  readonly selectedKey?: string | null;
   readonly onOpen?: (row: Row) => void;
 }
 
-/** A list with its caption for screen readers. The caller bounds the rows. */
-export function Table<Row>({ caption, columns, rows, rowKey, selectedKey = null, onOpen }: TableProps<Row>) {
+/** A list with its caption for screen readers. Rows that open take `j`, `k` and Enter. The caller bounds the rows. */
+export function Table<Row>({ caption, columns, rows, rowKey, onOpen }: TableProps<Row>) {
+  const selectedKey = useRowKeys(rows, rowKey, onOpen);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard
     <section class="table" aria-label={caption} tabIndex={0}>

@@ -29,6 +29,14 @@ export function textOf(prefix: string, code: string): string | null {
   return all !== null && Object.hasOwn(all, key) ? all[key as MessageKey] : null;
 }
 
+/** Every code with a text under the prefix, in the order of the text. */
+export function codesOf(prefix: string): readonly (readonly [code: string, text: string])[] {
+  return Object.entries(messages.value ?? {})
+    .filter(([key]) => key.startsWith(`${prefix}.`))
+    .map(([key, text]) => [key.slice(prefix.length + 1), text] as const)
+    .sort(([, one], [, other]) => one.localeCompare(other, language.value));
+}
+
 /** Loads the texts of a language and shows the page in it. */
 export async function speak(wanted: Language): Promise<void> {
   const { default: texts } = await loaders[wanted]();

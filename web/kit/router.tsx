@@ -2,9 +2,10 @@
 import { signal } from '@preact/signals';
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { Button } from './controls.js';
 import type { MessageKey } from './messages.js';
 import { t } from './messages.js';
-import { Failed, Loading } from './states.js';
+import { Loading } from './states.js';
 
 /** What a page is given: the named parts of its path, and the query. */
 export interface PageProps {
@@ -76,8 +77,8 @@ export function match(routes: readonly Route[], path: string): { route: Route; p
 
 interface Loaded {
   readonly route: Route;
+  /** Null: its code could not be loaded. */
   readonly Page: ComponentType<PageProps> | null;
-  readonly error: unknown;
 }
 
 /** Shows the page of the current address. The page before it stays until the chunk of the new one is there. */
@@ -91,8 +92,8 @@ export function Outlet({ routes }: { readonly routes: readonly Route[] }) {
     document.title = `${t(route.title)} · Atlantic`;
     let isCurrent = true;
     route.load().then(
-      ({ default: Page }) => isCurrent && setLoaded({ route, Page, error: null }),
-      (error: unknown) => isCurrent && setLoaded({ route, Page: null, error }),
+      ({ default: Page }) => isCurrent && setLoaded({ route, Page }),
+      () => isCurrent && setLoaded({ route, Page: null }),
     );
     return () => {
       isCurrent = false;
@@ -100,8 +101,21 @@ export function Outlet({ routes }: { readonly routes: readonly Route[] }) {
   }, [route]);
   if (found === null) return <NotFound />;
   if (loaded === null || loaded.route !== route) return <Loading />;
-  if (loaded.Page === null) return <Failed error={loaded.error} retry={() => location.reload()} />;
+  if (loaded.Page === null) return <NewVersion />;
   return <loaded.Page key={path} params={found.params} query={new URLSearchParams(search)} />;
+}
+
+/** The server has another version than this tab, or is away: the code of the page is not there. */
+function NewVersion() {
+  return (
+    <div class="state fault" role="alert">
+      <h1>{t('state.notShown')}</h1>
+      <p>{t('state.otherVersion')}</p>
+      <Button look="main" onClick={() => location.reload()}>
+        {t('state.reload')}
+      </Button>
+    </div>
+  );
 }
 
 function NotFound() {

@@ -25,6 +25,8 @@ interface ShellProps {
   readonly entrance: ComponentChildren;
   /** Between the navigation and the person. */
   readonly extra?: ComponentChildren;
+  /** Where `/` leads: a page whose field `q` it puts the cursor into. */
+  readonly searchPath?: string;
 }
 
 const themeMarks: Readonly<Record<Theme, string>> = { system: '◐', light: '○', dark: '●' };
@@ -67,10 +69,13 @@ function Shell(props: ShellProps) {
   return <Inside {...props} />;
 }
 
-function Inside({ name, routes, extra }: ShellProps) {
-  useKeys(
-    routes.flatMap(({ keys, title, path }) => (keys === undefined ? [] : [{ keys, title, run: () => go(path) }])),
-  );
+function Inside({ name, routes, extra, searchPath }: ShellProps) {
+  useKeys([
+    ...routes.flatMap(({ keys, title, path }) => (keys === undefined ? [] : [{ keys, title, run: () => go(path) }])),
+    ...(searchPath === undefined
+      ? []
+      : [{ keys: '/', title: 'keys.search' as const, run: () => toSearch(searchPath) }]),
+  ]);
   return (
     <>
       <a class="skip-link" href="#content">
@@ -103,6 +108,13 @@ function Inside({ name, routes, extra }: ShellProps) {
       <KeyHelp />
     </>
   );
+}
+
+/** The page puts the cursor there itself when it is opened. */
+function toSearch(path: string): void {
+  const field = document.querySelector<HTMLInputElement>('#content [name=q]');
+  if (field === null) go(path);
+  else field.focus();
 }
 
 function Preferences() {

@@ -6,7 +6,7 @@ import { durationText } from '../../kit/format.js';
 import { language, t } from '../../kit/messages.js';
 import { type Resource, useResource } from '../../kit/resource.js';
 import { go, href, type PageProps } from '../../kit/router.js';
-import { Empty, Failed, Loading } from '../../kit/states.js';
+import { Empty, Failed, Loading, NotReadAgain } from '../../kit/states.js';
 import {
   ActionError,
   CardStatus,
@@ -50,6 +50,7 @@ export default function CardPage({ params }: PageProps) {
       <p class="soft">
         {t(`cardType.${value.type}`)} · {t('card.expires', { date: value.expires })}
       </p>
+      <NotReadAgain error={card.error} readAtMs={card.readAtMs} retry={card.reload} />
       {value.replacedBy !== undefined && <a href={href(`/cards/${value.replacedBy}`)}>{t('card.replacedBy')}</a>}
       {value.status !== 'closed' && <Freeze card={card} />}
       <section class="panel stack tight">
@@ -61,6 +62,8 @@ export default function CardPage({ params }: PageProps) {
             </a>
           )}
         </div>
+        {limits.value === undefined && limits.error !== null && <Failed error={limits.error} retry={limits.reload} />}
+        <NotReadAgain error={limits.error} readAtMs={limits.readAtMs} retry={limits.reload} />
         {limits.value !== undefined && <UsedLimits shown={limits.value} currency={currency} />}
         {limits.value !== undefined && Object.keys(limits.value.limits).length === 0 && (
           <p class="soft">{t('limits.none')}</p>
@@ -70,10 +73,13 @@ export default function CardPage({ params }: PageProps) {
         <div class="columns">
           <Rename card={card} />
           <Replace card={value} />
+          <Close card={card} />
         </div>
       )}
       <section class="stack tight">
         <h2>{t('transactions.title')}</h2>
+        {moves.value === undefined && moves.error !== null && <Failed error={moves.error} retry={moves.reload} />}
+        <NotReadAgain error={moves.error} readAtMs={moves.readAtMs} retry={moves.reload} />
         {moves.value?.data.length === 0 && <Empty>{t('transactions.none')}</Empty>}
         <TransactionList transactions={moves.value?.data ?? []} cards={[value]} />
         {moves.value?.next != null && <a href={href(`/transactions?card=${id}`)}>{t('transactions.all')}</a>}
@@ -184,6 +190,41 @@ function Replace({ card }: { readonly card: Card }) {
       <div>
         <Button type="submit" look="danger" isDisabled={action.isBusy || typed.value.trim() !== last}>
           {t('card.replace')}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+/** For good, so the card's last four characters are typed first. */
+function Close({ card }: { readonly card: Resource<Card> }) {
+  const typed = useSignal('');
+  const action = useAction();
+  const { id, token } = card.value!;
+  const last = token.slice(-4);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    if (typed.value.trim() !== last) return;
+    action.run(async () => {
+      await call('PATCH', `/api/cards/${id}`, { body: { status: 'closed' } });
+      card.reload();
+    });
+  };
+  return (
+    <form class="panel stack" onSubmit={submit}>
+      <h2>{t('card.close')}</h2>
+      <p class="soft">{t('card.closeEffect')}</p>
+      <Field
+        label={t('card.replaceType', { last })}
+        name="confirm-close"
+        autocomplete="off"
+        value={typed.value}
+        onInput={into(typed)}
+      />
+      <ActionError action={action} />
+      <div>
+        <Button type="submit" look="danger" isDisabled={action.isBusy || typed.value.trim() !== last}>
+          {t('card.close')}
         </Button>
       </div>
     </form>

@@ -3,7 +3,7 @@ import { Money } from '../../kit/data.js';
 import { t } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
 import { href } from '../../kit/router.js';
-import { Empty, Failed, Loading } from '../../kit/states.js';
+import { Empty, Failed, Loading, NotReadAgain } from '../../kit/states.js';
 import { CardStatus, cardName, me, movesMoney, TransactionList, UsedLimits } from '../parts.js';
 import {
   type Account,
@@ -27,11 +27,16 @@ export default function Home() {
     ({ value, error }) => value !== undefined || error !== null,
   );
   if (!isHere) return <Loading lines={12} />;
+  const late = [accounts, cards, transactions].find(({ value, error }) => value !== undefined && error !== null);
+  const again = () => {
+    for (const read of [accounts, cards, transactions]) if (read.error !== null) read.reload();
+  };
   const open = cards.value?.data.filter(({ status }) => status !== 'closed') ?? [];
   const currencyOf = (card: Card) => accounts.value?.data.find(({ id }) => id === card.accountId)?.currency ?? '';
   return (
     <div class="stack">
       <h1 class="unseen">{t('home.hello', { name: me().name })}</h1>
+      {late !== undefined && <NotReadAgain error={late.error} readAtMs={late.readAtMs} retry={again} />}
       <div class="columns">
         {movesMoney() && (
           <section class="stack tight" aria-label={t('home.available')}>

@@ -68,6 +68,7 @@ function Editor({ path, limits, currency, reload }: EditorProps) {
   const typed = useSignal<Typed>({
     perAuthorization: shown(limits.perAuthorization),
     ...Object.fromEntries(windowNames.map((name) => [name, shown(limits[name]?.amount)])),
+    ...Object.fromEntries(windowNames.map((name) => [countOf(name), String(limits[name]?.count ?? '')])),
   });
   const rules = useSignal<readonly string[]>(rulesOf(limits));
   const faults = useSignal<Typed>({});
@@ -75,19 +76,19 @@ function Editor({ path, limits, currency, reload }: EditorProps) {
   const submit = (event: Event) => {
     event.preventDefault();
     const { body, wrong } = limitsOf(limits, typed.value, rules.value, currency);
-    faults.value = Object.fromEntries(wrong.map((name) => [name, t('amount.invalid', { currency })]));
+    faults.value = Object.fromEntries(wrong.map((name) => [name, faultText(name, currency)]));
     if (wrong.length > 0) return;
     action.run(async () => {
       lastEffect.value = { path, effect: await call<Effect>('PUT', path, { body }) };
       reload();
     });
   };
-  const field = (name: string, label: string) => (
+  const field = (name: string, label: string, isCount = false) => (
     <Field
       key={name}
-      label={`${label}, ${currency}`}
+      label={`${label}, ${isCount ? t('limits.payments') : currency}`}
       name={name}
-      inputMode="decimal"
+      inputMode={isCount ? 'numeric' : 'decimal'}
       value={typed.value[name] ?? ''}
       fault={faults.value[name]}
       onInput={(value) => {
@@ -99,7 +100,12 @@ function Editor({ path, limits, currency, reload }: EditorProps) {
     <form class="stack" onSubmit={submit}>
       <p class="soft">{t('limits.hint')}</p>
       {field('perAuthorization', t('limits.perAuthorization'))}
-      {windowNames.map((name) => field(name, t(`window.${name}`)))}
+      {windowNames.map((name) => (
+        <div key={name} class="pair">
+          {field(name, t(`window.${name}`))}
+          {field(countOf(name), t(`window.${name}`), true)}
+        </div>
+      ))}
       {rules.value.length > 0 && <h2>{t('limits.rules')}</h2>}
       {rules.value.map((name) => (
         <div key={name} class="row spread">
@@ -124,7 +130,14 @@ function Editor({ path, limits, currency, reload }: EditorProps) {
   );
 }
 
-/** What is typed as limits; counts and rules that the form does not show stay as they are. */
+const countSuffix = '.count';
+const countOf = (window: string) => window + countSuffix;
+
+function faultText(name: string, currency: string): string {
+  return name.endsWith(countSuffix) ? t('limits.countFault') : t('amount.invalid', { currency });
+}
+
+/** What is typed as limits; rules that the form does not show stay as they are. */
 function limitsOf(before: Limits, typed: Typed, rules: readonly string[], currency: string) {
   const wrong: string[] = [];
   const amountOf = (name: string): number | undefined => {
@@ -134,10 +147,16 @@ function limitsOf(before: Limits, typed: Typed, rules: readonly string[], curren
     if (minor === null) wrong.push(name);
     return minor ?? undefined;
   };
+  const countTyped = (name: string): number | undefined => {
+    const text = (typed[name] ?? '').trim();
+    if (text === '') return undefined;
+    if (!/^[0-9]{1,9}$/.test(text)) wrong.push(name);
+    return Number(text);
+  };
   const perAuthorization = amountOf('perAuthorization');
   const windows = windowNames.map((name) => {
     const amount = amountOf(name);
-    const count = before[name]?.count;
+    const count = countTyped(countOf(name));
     const window = { ...(amount === undefined ? {} : { amount }), ...(count === undefined ? {} : { count }) };
     return [name, window] as const;
   });

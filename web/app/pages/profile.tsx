@@ -5,6 +5,7 @@ import { Button, Field } from '../../kit/controls.js';
 import { Time } from '../../kit/data.js';
 import { t } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
+import { href } from '../../kit/router.js';
 import { Failed, Loading } from '../../kit/states.js';
 import { uploadImage } from '../images.js';
 import { ActionError, Done, into, me, Picture, useAction } from '../parts.js';
@@ -105,6 +106,7 @@ function OwnCompany({ id, isManager }: { readonly id: string; readonly isManager
       ) : (
         <Picture image={logo} name={name} size={96} />
       )}
+      {isManager && <a href={href('/people')}>{t('people.title')}</a>}
     </section>
   );
 }

@@ -42,7 +42,11 @@ export default function Live() {
 function Chart() {
   const [Loaded, setLoaded] = useState<ComponentType | null>(null);
   useEffect(() => {
-    void import('../live/latency-chart.js').then(({ default: LatencyChart }) => setLoaded(() => LatencyChart));
+    import('../live/latency-chart.js').then(
+      ({ default: LatencyChart }) => setLoaded(() => LatencyChart),
+      // The server has another version: the figures go on without the chart, and the next page offers to reload.
+      () => undefined,
+    );
   }, []);
   return <div class="chart-place">{Loaded !== null && <Loaded />}</div>;
 }

@@ -3,10 +3,11 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { Button, Field } from '../../kit/controls.js';
 import { type Column, Table, Time } from '../../kit/data.js';
-import { t, textOf } from '../../kit/messages.js';
+import { codesOf, t, textOf } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
 import { go, type PageProps } from '../../kit/router.js';
 import { Empty, Failed, Loading } from '../../kit/states.js';
+import { Choice } from '../act/acting.js';
 import { Link, type Thing } from '../found/facts.js';
 import { Transactions } from '../found/transactions.js';
 
@@ -26,6 +27,8 @@ const pageOf: Readonly<Record<Hit['kind'], Thing>> = {
   user: 'customers',
   company: 'customers',
 };
+const statuses = ['pending', 'completed', 'reversed', 'expired', 'declined'] as const;
+const chosenNames = ['status', 'reason'] as const;
 const filterNames = ['merchant', 'customer', 'account', 'card', 'min', 'max', 'from', 'to'] as const;
 const types = { min: 'number', max: 'number', from: 'date', to: 'date' } as const;
 
@@ -108,8 +111,15 @@ function Hits({ q }: { readonly q: string }) {
 
 function Filters({ query }: { readonly query: URLSearchParams }) {
   const values = useSignal<Readonly<Record<string, string>>>(
-    Object.fromEntries(filterNames.map((name) => [name, query.get(name) ?? ''])),
+    Object.fromEntries([...filterNames, ...chosenNames].map((name) => [name, query.get(name) ?? ''])),
   );
+  const set = (name: string) => (value: string) => {
+    values.value = { ...values.value, [name]: value };
+  };
+  const options = {
+    status: statuses.map((one) => [one, t(`status.${one}`)] as const),
+    reason: codesOf('reason'),
+  };
   const submit = (event: Event) => {
     event.preventDefault();
     const given = Object.entries(values.value).filter(([, value]) => value.trim() !== '');
@@ -125,9 +135,17 @@ function Filters({ query }: { readonly query: URLSearchParams }) {
           name={name}
           type={name in types ? types[name as keyof typeof types] : 'text'}
           value={values.value[name] ?? ''}
-          onInput={(value) => {
-            values.value = { ...values.value, [name]: value };
-          }}
+          onInput={set(name)}
+        />
+      ))}
+      {chosenNames.map((name) => (
+        <Choice
+          key={name}
+          label={t(`search.by.${name}`)}
+          name={name}
+          value={values.value[name] ?? ''}
+          options={[['', t('filter.any')] as const, ...options[name]]}
+          onChange={set(name)}
         />
       ))}
       <Button type="submit">{t('search.filter')}</Button>
