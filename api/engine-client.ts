@@ -2,6 +2,7 @@
  * The engine as the API sees it: books, windows and money movements, over its ops port. The API never writes a balance
  * and never guesses one: without the engine these answer 503.
  */
+import type { RollingRow } from '../engine/core/rolling.js';
 import { OperationTimes } from '../platform/metrics/operation-times.js';
 import { noteHop, runningTrace } from '../platform/tracing/request-trace.js';
 import { Problem, unavailable } from './http/problem.js';
@@ -48,6 +49,8 @@ export interface WindowUse {
   readonly day: number;
   readonly amounts: readonly number[];
   readonly counts: readonly number[];
+  /** Null: no rolling window counts. */
+  readonly rolling: RollingRow | null;
 }
 
 /** What a release came to: `approvedAmount` was released. */

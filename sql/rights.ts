@@ -48,6 +48,7 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
   ledger_adjustments: { engine: read, api: read },
   spend_windows: { engine: writeAndDelete, api: read },
   card_uses: { engine: writeAndDelete, api: read },
+  rolling_spend: { engine: writeAndDelete, api: read },
   journal_positions: { engine: write, api: read },
   journal_frames: { engine: ['select', 'insert'], api: none },
   journal_owners: { engine: ['select', 'update(barriers)'], api: none },

@@ -64,7 +64,7 @@ export function limitEffectRoutes(services: Services) {
         const keeper = await keeperOn(services.owners, request, level);
         const number = await numberOf(services, keeper, level, request.params.id);
         const holds = await services.holds.open(keeper, level, number);
-        return effectOf(limits, holds, await usedWindows(services, level, number, 'UTC'));
+        return effectOf(limits, holds, await usedWindows(services, level, number, 'UTC', limits));
       },
     });
   });

@@ -3,6 +3,7 @@ import { channelNames, packLetters } from '../../engine/core/codes.js';
 import { windowNames } from '../../engine/core/limit-names.js';
 import { limitsBytesMax } from '../../engine/core/limits.js';
 import { amountMinorMax, idLengthMax } from '../../engine/core/request.js';
+import { rollingHoursMax, rollingHoursMin, rollingMax } from '../../engine/core/rolling.js';
 import type { Limits } from '../../engine/core/rules.js';
 import {
   type CardProtocol,
@@ -28,6 +29,16 @@ const Window = Type.Object(
     count: Type.Optional(Type.Integer({ minimum: 0, maximum: countMax })),
   },
   { additionalProperties: false, minProperties: 1, title: 'SpendWindow' },
+);
+
+const RollingWindow = Type.Object(
+  {
+    hours: Type.Integer({ minimum: rollingHoursMin, maximum: rollingHoursMax }),
+    amount: Type.Optional(MinorUnits),
+    count: Type.Optional(Type.Integer({ minimum: 0, maximum: countMax })),
+  },
+  // The hours, and an amount or a count.
+  { additionalProperties: false, minProperties: 2, title: 'RollingWindow' },
 );
 
 export const Channel = oneOf(
@@ -63,6 +74,13 @@ export const LimitsBody = closed(
     merchants: allowOrBlock(Type.String({ minLength: 1, maxLength: idLengthMax, pattern: printable }), 'merchant ids'),
     countries: allowOrBlock(Type.String({ pattern: '^[A-Z]{2}$' }), 'ISO 3166 alpha-2'),
     channels: allowOrBlock(Channel, 'how the card was read'),
+    rolling: Type.Optional(
+      Type.Array(RollingWindow, {
+        minItems: 1,
+        maxItems: rollingMax,
+        description: 'windows of the last hours, beside the calendar ones',
+      }),
+    ),
     verification: Type.Optional(
       Type.Object(
         { avs: Type.Optional(Mode), cvv: Type.Optional(Mode), threeDS: Type.Optional(Mode) },
@@ -98,7 +116,17 @@ const Used = closed(
 );
 
 export const UsedWindows = closed(
-  { daily: Used, weekly: Used, monthly: Used, yearly: Used, lifetime: Used },
+  {
+    daily: Used,
+    weekly: Used,
+    monthly: Used,
+    yearly: Used,
+    lifetime: Used,
+    rolling: Type.Array(
+      closed({ hours: Count, amount: Count, count: Count }, { title: 'RollingUse', description: 'of the last hours' }),
+      { description: 'in the order of `limits.rolling`' },
+    ),
+  },
   { title: 'UsedWindows' },
 );
 

@@ -1,5 +1,6 @@
 /** Limits of cards, users and accounts: what may be spent, and what has been. */
 import { windowCount, windowNames } from '../../engine/core/limit-names.js';
+import { Rolling } from '../../engine/core/rolling.js';
 import type { Limits } from '../../engine/core/rules.js';
 import { nextPeriodDay, zoneNamed } from '../../engine/core/window.js';
 import { anyCaller, type Caller, isCustomer, type Keeper, moneyCallers, riskCallers } from '../auth/principal.js';
@@ -51,7 +52,8 @@ function cardLimitRoutes(services: Services) {
         ]);
         if (published === null) throw notFound();
         sendVersion(reply, card.version);
-        const used = await usedWindows(services, 'card', published.number, account?.timeZone ?? 'UTC');
+        const zone = account?.timeZone ?? 'UTC';
+        const used = await usedWindows(services, 'card', published.number, zone, card.limits);
         return { limits: asBody(card.limits), used, version: card.version };
       },
     }),
@@ -105,7 +107,7 @@ function entityLimitRoutes(services: Services, topic: LimitedTopic) {
             ? (await accounts.find(scopeOf(keeper), params.id))?.timeZone
             : await accounts.zoneOf(scopeOf(keeper), found.number);
         sendVersion(reply, found.version);
-        const used = await usedWindows(services, topic, found.number, zone ?? 'UTC');
+        const used = await usedWindows(services, topic, found.number, zone ?? 'UTC', found.limits);
         return { limits: asBody(found.limits), used, version: found.version };
       },
     }),
@@ -173,24 +175,36 @@ async function checkRank({ limits }: Services, keeper: Keeper, userId: string): 
   if (target?.role === 'owner') throw forbidden('only an owner may change what belongs to an owner');
 }
 
-/** The engine's live windows. */
+/** The engine's live windows. @param limits whose rolling windows are shown */
 export async function usedWindows(
   { engine }: Services,
   level: WindowLevel,
   number: number,
   timeZone: string,
+  limits: Limits,
 ): Promise<Static<typeof UsedWindows>> {
   const use = await engine.windowUse(level, number);
   const zone = zoneNamed(timeZone);
-  return showUse(use ?? nothingUsed(zone.dayOf(Date.now())), (day) => new Date(zone.startOf(day)).toISOString());
+  const nowMs = Date.now();
+  const windows = showUse(use ?? nothingUsed(zone.dayOf(nowMs)), (day) => new Date(zone.startOf(day)).toISOString());
+  const counted = new Rolling(use?.rolling ?? 0);
+  const rolling = (limits.rolling ?? []).map(({ hours }) => ({
+    hours,
+    amount: counted.used('amount', hours, nowMs),
+    count: counted.used('count', hours, nowMs),
+  }));
+  return { ...windows, rolling };
 }
 
 function nothingUsed(day: number): WindowUse {
   const zeros = new Array<number>(windowCount).fill(0);
-  return { day, amounts: zeros, counts: zeros };
+  return { day, amounts: zeros, counts: zeros, rolling: null };
 }
 
-function showUse({ day, amounts, counts }: WindowUse, instantOf: (day: number) => string): Static<typeof UsedWindows> {
+function showUse(
+  { day, amounts, counts }: WindowUse,
+  instantOf: (day: number) => string,
+): Omit<Static<typeof UsedWindows>, 'rolling'> {
   const shown = windowNames.map((name, index) => {
     const next = nextPeriodDay(index, day);
     return [
@@ -198,7 +212,7 @@ function showUse({ day, amounts, counts }: WindowUse, instantOf: (day: number) =
       { amount: amounts[index]!, count: counts[index]!, resetsAt: next === null ? null : instantOf(next) },
     ] as const;
   });
-  return Object.fromEntries(shown) as Static<typeof UsedWindows>;
+  return Object.fromEntries(shown) as Omit<Static<typeof UsedWindows>, 'rolling'>;
 }
 
 function asBody(limits: Limits): Static<typeof LimitsBody> {

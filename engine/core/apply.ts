@@ -10,6 +10,7 @@ import { Level, levels } from './limit-names.js';
 import type { Outcome } from './outcome.js';
 import { useDelta } from './record.js';
 import { type Request, type TextSlice, textOf } from './request.js';
+import { cellOf } from './rolling.js';
 import { userSpendNumber } from './spend-key.js';
 
 /** Whose books move, by number in the database. */
@@ -27,6 +28,7 @@ export interface Parties {
  * −1
  * @param parties whose spend windows count: the transaction's own for a follow-up
  * @param sequence journal sequence of the message's record
+ * @param arrivalMs wall clock milliseconds since 1970 of the message
  */
 export function applyOutcome(
   books: Books,
@@ -36,6 +38,7 @@ export function applyOutcome(
   transaction: number,
   parties: Readonly<Parties>,
   sequence: number,
+  arrivalMs: number,
 ): void {
   if (account < 0) return;
   const { accounts, transactions } = books;
@@ -53,6 +56,7 @@ export function applyOutcome(
   } else {
     for (const level of levels) books.spend.journaled(level, numberOf(parties, level, currency), sequence);
   }
+  if (outcome.rollingLevels !== 0) roll(books, parties, currency, outcome, cellOf(arrivalMs));
   if (outcome.usesCard) useCard(books, request, outcome, parties.cardSpend);
   if (outcome.opensTransaction) {
     // A declined authorization is a row for people to read; nothing can follow it, so it takes no place in memory.
@@ -74,6 +78,36 @@ export function applyOutcome(
       outcome.expiresAtMs,
       sequence,
     );
+  }
+}
+
+/**
+ * Says in whose rolling windows the outcome counts: of a question those that limit it, and of every message those that
+ * count already.
+ */
+export function markRolling(books: Books, outcome: Outcome, account: number, parties: Readonly<Parties>): void {
+  const { spendAmountDelta, spendCountDelta, olderSpendAmountDelta, olderSpendCountDelta } = outcome;
+  const spends = spendAmountDelta !== 0 || spendCountDelta !== 0;
+  if (account < 0 || !(spends || olderSpendAmountDelta !== 0 || olderSpendCountDelta !== 0)) {
+    outcome.rollingLevels = 0;
+    return;
+  }
+  if (!books.spend.hasRolling) return;
+  const currency = books.accounts.currency(account);
+  for (const level of levels) {
+    if (books.spend.rolling(level, numberOf(parties, level, currency)) !== null) outcome.rollingLevels |= 1 << level;
+  }
+}
+
+/** In the order in which the calendar windows are changed. */
+function roll(books: Books, parties: Readonly<Parties>, currency: number, outcome: Outcome, cell: number): void {
+  const { spend } = books;
+  for (const level of levels) {
+    if ((outcome.rollingLevels & (1 << level)) === 0) continue;
+    const number = numberOf(parties, level, currency);
+    const { olderSpendDay, olderSpendAmountDelta, olderSpendCountDelta } = outcome;
+    spend.addRolling(level, number, olderSpendDay, cell, olderSpendAmountDelta, olderSpendCountDelta);
+    spend.addRolling(level, number, outcome.spendDay, cell, outcome.spendAmountDelta, outcome.spendCountDelta);
   }
 }
 

@@ -6,7 +6,7 @@ import { Status } from './accounts.js';
 import { transactionAbsent } from './books.js';
 import { CardType } from './card-types.js';
 import { amountInvalid } from './checks-amount.js';
-import { perAuthorizationExceeded, windowExceeded } from './checks-limits.js';
+import { perAuthorizationExceeded, rollingExceeded, windowExceeded } from './checks-limits.js';
 import { channelBlocked, countryBlocked, mccBlocked, merchantBlocked, walletBlocked } from './checks-merchant.js';
 import { recurringBlocked, verificationFailed } from './checks-signals.js';
 import { MessageType, TransactionStatus } from './codes.js';
@@ -81,6 +81,7 @@ export const checks: readonly Check[] = [
   { reason: Reason.limitExceeded, types: bits(T.authorization, T.verification), declines: alreadyUsed },
   { reason: Reason.limitExceeded, types: spending, declines: perAuthorizationExceeded },
   { reason: Reason.limitExceeded, types: spending, declines: windowExceeded },
+  { reason: Reason.limitExceeded, types: spending, declines: rollingExceeded },
   { reason: Reason.insufficientFunds, types: spending, declines: fundsInsufficient },
 ];
 

@@ -805,6 +805,41 @@ q1 balance_inquiry C                        -> approved 00 0 9997/3/0
 i1 incremental C 1 original=c1              -> approved 00 1 9996/4/0       # says nothing new
 i2 incremental C 1 original=c1 channel=chip -> channel_blocked 57 0 9996/4/0
 
+= a rolling window counts the last hours, and gives back what did not come about
+account A funds=10000
+card C of A U rolling=2/100/3,48/250/
+at 2026-01-01T20:00:00Z
+a1 authorization C 60                       -> approved 00 60 9940/60/0
+a2 authorization C 41                       -> limit_exceeded(card.rolling.0.amount) 61 0 9940/60/0
+a3 authorization C 40                       -> approved 00 40 9900/100/0
+at 2026-01-01T22:09:59Z
+b1 authorization C 1                        -> limit_exceeded(card.rolling.0.amount) 61 0 9900/100/0   # of its cell
+at 2026-01-01T22:10:00Z
+b2 authorization C 30                       -> approved 00 30 9870/130/0
+b3 authorization C 30                       -> approved 00 30 9840/160/0
+b4 authorization C 30                       -> approved 00 30 9810/190/0
+b5 authorization C 1                        -> limit_exceeded(card.rolling.0.count) 65 0 9810/190/0
+b6 incremental C 10 original=b4             -> approved 00 10 9800/200/0    # counts once, and all of its amount
+at 2026-01-02T09:00:00Z
+c1 authorization C 51                       -> limit_exceeded(card.rolling.1.amount) 61 0 9800/200/0
+c2 authorization C 50                       -> approved 00 50 9750/250/0
+c3 reversal C 20 original=c2                -> approved 00 20 9770/230/0
+c4 authorization C 20                       -> approved 00 20 9750/250/0
+at 2026-01-03T23:59:00Z
+d1 authorization C 1                        -> limit_exceeded(card.rolling.1.amount) 61 0 9750/250/0   # of its cell
+at 2026-01-04T00:00:00Z
+d2 authorization C 100                      -> approved 00 100 9650/350/0
+
+= what is given back on the day on which counting began may be older, and stays counted
+account A funds=10000
+card C of A U
+at 2026-01-01T10:00:00Z
+a1 authorization C 60                       -> approved 00 60 9940/60/0
+card C of A U rolling=24/100/
+a2 authorization C 90                       -> approved 00 90 9850/150/0
+r1 reversal C original=a1                   -> approved 00 60 9910/90/0
+a3 authorization C 11                       -> limit_exceeded(card.rolling.0.amount) 61 0 9910/90/0
+
 = verification: require takes a match only, block declines a mismatch only, allow asks nothing
 account A funds=10000
 card R of A U avs.is=require cvv.is=require threeDS.is=require
@@ -975,6 +1010,17 @@ const faults: readonly Fault[] = [
     cause: (s) => limit(s, { perAuthorization: 4 }),
   },
   { reason: Reason.limitExceeded, detail: 'card.daily.amount', cause: (s) => limit(s, { daily: { amount: 4 } }) },
+  {
+    reason: Reason.limitExceeded,
+    detail: 'card.rolling.1.count',
+    cause: (s) =>
+      limit(s, {
+        rolling: [
+          { hours: 1, amount: 5 },
+          { hours: 2160, count: 0 },
+        ],
+      }),
+  },
   { reason: Reason.insufficientFunds, cause: (s) => (s.account = { ...s.account, funds: 2 }) },
 ];
 

@@ -19,6 +19,7 @@ import type { Policy, Question } from './question.js';
 import { Reason } from './reasons.js';
 import type { RecordTrace } from './record.js';
 import type { Request } from './request.js';
+import type { Rules } from './rules.js';
 import { userSpendNumber } from './spend-key.js';
 import { DecisionTrace } from './trace.js';
 
@@ -55,6 +56,7 @@ export class Decider {
       follow(context, question);
       if (outcome.currency === 0) outcome.currency = books.accounts.currency(context.account);
       if (canBookStandIn(context)) standInEffects(context);
+      outcome.rollingLevels = rollingLevelsOf(context);
     }
     standInAnswer(context);
   }
@@ -101,6 +103,7 @@ export class Decider {
     outcome.approved = true;
     outcome.reason = Reason.approved;
     effects(context);
+    outcome.rollingLevels = rollingLevelsOf(context);
     outcome.availableMinor += outcome.fundsDelta - outcome.heldDelta - outcome.postedDelta;
     outcome.heldMinor += outcome.heldDelta;
   }
@@ -114,6 +117,20 @@ function canBookStandIn(context: Context): boolean {
   if (idIsSpent || (request.currency !== 0 && request.currency !== currency)) return false;
   if (transaction !== transactionAbsent && transactions.account(transaction) !== accounts.number(account)) return false;
   return approvedElsewhereFault(context) === AmountFault.none;
+}
+
+/** The levels whose rolling windows limit a question, and so count it. */
+function rollingLevelsOf({ request, cardRules, userRules, accountRules }: Context): number {
+  if (request.type !== T.authorization && request.type !== T.incremental) return 0;
+  return (
+    (hasRolling(cardRules) ? 1 << Levels.card : 0) |
+    (hasRolling(userRules) ? 1 << Levels.user : 0) |
+    (hasRolling(accountRules) ? 1 << Levels.account : 0)
+  );
+}
+
+function hasRolling(rules: Rules | null): boolean {
+  return rules !== null && rules.rolling.length > 0;
 }
 
 /** Fills in whose money, rules and days the message is decided by. */

@@ -17,6 +17,7 @@ import {
   levelNames,
   levels,
   perAuthorizationDetail,
+  rollingDetail,
   verificationDetail,
   windowCount,
   windowDetail,
@@ -40,6 +41,7 @@ import { checksLimits, checksLists, isOfList } from './trace.js';
 import {
   levelOfLock,
   listLevelShift,
+  rollingBitsEach,
   TraceFlag,
   TraceFollow,
   TraceReader,
@@ -156,6 +158,14 @@ interface SeenWindow {
   readonly window: number;
 }
 
+interface SeenRolling {
+  readonly detail: number;
+  readonly hours: number;
+  readonly limit: number;
+  readonly used: number;
+  readonly isCount: boolean;
+}
+
 interface Seen {
   /** Of the outcome: only the check that declined has a level in the trace. */
   readonly reason: Reason;
@@ -179,6 +189,7 @@ interface Seen {
   readonly zone: string;
   readonly perAuthorization: readonly (number | null)[];
   readonly windows: readonly SeenWindow[];
+  readonly rolling: readonly SeenRolling[];
   readonly lockedTo: string | null;
   readonly available: number;
   readonly atMs: number;
@@ -212,6 +223,7 @@ function readTrace(reader: TraceReader, request: Request, outcome: Outcome, reco
   const follows = (follow & TraceFollow.statusMask) !== 0 && (request.type === T.incremental || rejoins);
   const amountBefore = follows ? reader.signed() : 0;
   const limits = checksLimits(request.type) ? readLimits(reader) : null;
+  const rolling = checksLimits(request.type) && format > signalsFormat ? readRolling(reader) : [];
   const lockedTo = (flags & TraceFlag.locked) === 0 ? null : reader.text(reader.integer());
   const isRevoked = (flags & TraceFlag.revoked) !== 0;
   const { availableMinor, fundsDelta, heldDelta, postedDelta, approvedAmountMinor } = outcome;
@@ -240,11 +252,30 @@ function readTrace(reader: TraceReader, request: Request, outcome: Outcome, reco
     zone: limits?.zone ?? 'UTC',
     perAuthorization: limits?.perAuthorization ?? [],
     windows: limits?.windows ?? [],
+    rolling,
     lockedTo,
     available,
     atMs,
     approvedAmount,
   };
+}
+
+/** Which brought signals, and knows no rolling windows. */
+const signalsFormat = 2;
+
+function readRolling(reader: TraceReader): SeenRolling[] {
+  const counts = reader.integer();
+  return levels.flatMap((level) => {
+    const count = (counts >> (level * rollingBitsEach)) & 0b111;
+    return Array.from({ length: count }, (_, index) => {
+      const hours = reader.integer();
+      return (['amount', 'count'] as const).flatMap((what) => {
+        const [limit, used] = [reader.integer() - 1, reader.integer()];
+        if (limit < 0) return [];
+        return [{ detail: rollingDetail(level, index, what), hours, limit, used, isCount: what === 'count' }];
+      });
+    }).flat();
+  });
 }
 
 function readLimits(reader: TraceReader) {
@@ -281,11 +312,12 @@ function evaluate(request: Request, outcome: Outcome, seen: Seen, cardVersion: n
       all.push(...verificationsOf(request, seen));
       continue;
     }
-    // The table has three checks of limits: of a single-use card, of one authorization, of the windows.
+    // The table has four checks of limits: of a single-use card, of one authorization, of the windows, of rolling ones.
     if (reason !== Reason.limitExceeded) all.push(evaluateOne(reason, request, seen, cardVersion));
     else if (checks[index - 1]?.reason !== Reason.limitExceeded) all.push(...singleUse(seen));
-    else if (checks[index + 1]?.reason === Reason.limitExceeded) all.push(...perAuthorization(request, seen));
-    else all.push(...windowsOf(request, seen));
+    else if (checks[index - 2]?.reason !== Reason.limitExceeded) all.push(...perAuthorization(request, seen));
+    else if (checks[index + 1]?.reason === Reason.limitExceeded) all.push(...windowsOf(request, seen));
+    else all.push(...rollingOf(request, seen));
   }
   // A clearing or refund on its own whose id is another transaction's: its partition has found that out.
   const isTaken = outcome.reason === Reason.duplicateConflict && all.every(({ declines }) => declines !== true);
@@ -485,6 +517,15 @@ function windowsOf(request: Request, seen: Seen): Evaluated[] {
       declines,
       numbers: { used, added, limit, day: dateOf(seen.spendDay), endsAtMs, timeZone: seen.zone },
     };
+  });
+}
+
+function rollingOf(request: Request, seen: Seen): Evaluated[] {
+  const counted = request.type === T.incremental || hasFollow(seen, 'rejoins') ? 0 : 1;
+  return seen.rolling.map(({ detail, hours, limit, used, isCount }) => {
+    const added = isCount ? counted : request.amountMinor;
+    const declines = added > 0 && used + added > limit;
+    return { reason: Reason.limitExceeded, detail, declines, numbers: { used, added, limit, hours } };
   });
 }
 

@@ -3,6 +3,7 @@
  * `user.perAuthorization` … One byte in the journal; 0 means none. Append only.
  */
 import { InvariantError } from './invariant.js';
+import { rollingMax } from './rolling.js';
 import { verificationNames } from './vocabulary.js';
 
 /**
@@ -28,7 +29,7 @@ export const detailForcePost = 1 + 3 * detailsPerLevel;
 /** Approved without its partition: see docs/standin.md. */
 export const detailStandIn = detailForcePost + 3 * verificationNames.length + 1;
 /** The largest number that a detail has. */
-export const detailLast = detailStandIn;
+export const detailLast = detailStandIn + 3 * 2 * rollingMax;
 
 const detailNames: string[] = [''];
 for (const level of levelNames) {
@@ -47,6 +48,18 @@ export function perAuthorizationDetail(level: Level): number {
 /** Detail number of a window limit. `windowIndex` is the position in windowNames. */
 export function windowDetail(level: Level, windowIndex: number, what: 'amount' | 'count'): number {
   return 1 + level * detailsPerLevel + 1 + 2 * windowIndex + (what === 'count' ? 1 : 0);
+}
+
+for (const level of levelNames) {
+  for (let index = 0; index < rollingMax; index++) {
+    detailNames.push(`${level}.rolling.${index}.amount`, `${level}.rolling.${index}.count`);
+  }
+}
+
+/** Detail number of a rolling window. `index` is its position in the limits. */
+export function rollingDetail(level: Level, index: number, what: 'amount' | 'count'): number {
+  const first = detailStandIn + 1;
+  return first + 2 * (level * rollingMax + index) + (what === 'count' ? 1 : 0);
 }
 
 /** Detail number of what `level` asks of a check. `index` is the position in verificationNames. */

@@ -41,6 +41,8 @@ export class Outcome {
   olderSpendDay = 0;
   olderSpendAmountDelta = 0;
   olderSpendCountDelta = 0;
+  /** Bits of the levels in whose rolling windows that counts: 1 << Level. */
+  rollingLevels = 0;
   /** When the hold lapses, wall clock milliseconds; 0 when the message neither opens nor renews one. */
   expiresAtMs = 0;
   /** The transaction's status after this message, see TransactionStatus. */
@@ -75,6 +77,7 @@ export class Outcome {
     this.olderSpendDay = 0;
     this.olderSpendAmountDelta = 0;
     this.olderSpendCountDelta = 0;
+    this.rollingLevels = 0;
     this.expiresAtMs = 0;
     this.transactionStatus = TransactionStatus.none;
     this.opensTransaction = false;

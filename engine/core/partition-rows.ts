@@ -4,6 +4,7 @@
 import type { Status } from './accounts.js';
 import type { CardType, CardUse } from './card-types.js';
 import type { Level } from './limit-names.js';
+import type { RollingRow } from './rolling.js';
 import type { Limits } from './rules.js';
 import type { TransactionState } from './transactions.js';
 
@@ -100,6 +101,8 @@ export interface SpendRow extends SpendEntity {
   readonly counts: readonly number[];
   /** Of a card that is not virtual, or that replaced such a one. */
   readonly use?: CardUse | null;
+  /** Of an entity that rolling windows count. */
+  readonly rolling?: RollingRow | null;
 }
 
 export interface TransactionRow extends TransactionState {

@@ -2,7 +2,16 @@
 import type { Channel, MessageType, Protocol, TransactionStatus } from './codes.js';
 import { Level } from './limit-names.js';
 import type { Reason } from './reasons.js';
-import { RecordFlag, RecordOffset, readCardSpend, readRecordRoot, readUseDelta, recordFixedBytes } from './record.js';
+import {
+  channelMask,
+  RecordFlag,
+  RecordOffset,
+  readCardSpend,
+  readRecordRoot,
+  readUseDelta,
+  recordFixedBytes,
+  rollingShift,
+} from './record.js';
 import type { TextSlice } from './request.js';
 import { userSpendNumber } from './spend-key.js';
 
@@ -56,7 +65,7 @@ export class RecordView {
     return this.#u8(O.detail);
   }
   get channel(): Channel {
-    return this.#u8(O.channel) as Channel;
+    return (this.#u8(O.channel) & channelMask) as Channel;
   }
   get transactionStatus(): TransactionStatus {
     return this.#u8(O.transactionStatus) as TransactionStatus;
@@ -112,6 +121,10 @@ export class RecordView {
   /** What it changes of the count of purchases of a card that is not virtual. */
   get useDelta(): number {
     return readUseDelta(this.#view, this.offset);
+  }
+  /** Outcome.rollingLevels. */
+  get rollingLevels(): number {
+    return this.#u8(O.channel) >> rollingShift;
   }
   get spendDay(): number {
     return this.#i32(O.spendDay);

@@ -94,6 +94,7 @@ const plainOutcome = fc.record({
   olderSpendDay: day,
   olderSpendAmountDelta: minor,
   olderSpendCountDelta: count,
+  rollingLevels: fc.integer({ min: 0, max: 7 }),
   expiresAtMs: fc.double({ min: 0, max: 1e15, noNaN: true }),
   transactionStatus: fc.constantFrom(...Object.values(TransactionStatus)),
   opensTransaction: fc.boolean(),

@@ -4,7 +4,8 @@
  * ids. A repeat is answered from its record. Little-endian; 8-byte fields stand on 8-byte offsets within the record,
  * whose start need not be aligned (DataView).
  *
- *    0 u16 length of the record        2 u8 type     3 u8 reason   4 u16 flags    6 u8 protocol  7 u8 channel
+ *    0 u16 length of the record        2 u8 type     3 u8 reason   4 u16 flags    6 u8 protocol
+ *    7 u8 channel (bits 0 to 4), rolling levels (5 to 7)
  *    8 u8 detail    9 u8 transaction status  10 u16 currency (answer)    12 u16 country 14 u16 mcc (65535 absent)
  *   16 f64 arrivalMs (stamped once)    24 f64 amount (−1 absent)   32 f64 amount in question (answer)
  *   40 f64 approved amount             48 f64 available after      56 f64 held after
@@ -34,7 +35,7 @@ export const recordFixedBytes = 176;
  * 176 fixed bytes, four texts of 64 and one of 128 code points at 4 bytes, a time of 40, trace, root id, signals and
  * spend number. A u16 length holds that.
  */
-export const recordBytesMax = recordFixedBytes + 5 * 64 * 4 + 128 * 4 + 64 + traceBytesMax + signalsBytes + 8;
+export const recordBytesMax = recordFixedBytes + 5 * 64 * 4 + 128 * 4 + 40 + traceBytesMax + signalsBytes + 8;
 
 export const RecordFlag = {
   approved: 1,
@@ -60,6 +61,9 @@ export const RecordFlag = {
 const askedTypeShift = 8;
 const askedTypeMask = 0b11111;
 const spendNumberBytes = 8;
+/** The channel shares its byte with the levels in whose rolling windows the message counts. */
+export const channelMask = 0b11111;
+export const rollingShift = 5;
 
 export const mccAbsent = 0xffff;
 
@@ -165,7 +169,7 @@ export function writeRecord(
     true,
   );
   view.setUint8(offset + O.protocol, request.protocol);
-  view.setUint8(offset + O.channel, request.channel);
+  view.setUint8(offset + O.channel, request.channel | (outcome.rollingLevels << rollingShift));
   view.setUint8(offset + O.detail, outcome.detail);
   view.setUint8(offset + O.transactionStatus, outcome.transactionStatus);
   view.setUint16(offset + O.currency, outcome.currency, true);
@@ -246,7 +250,7 @@ export function readRecordRequest(source: Uint8Array, view: DataView, offset: nu
   request.country = view.getUint16(offset + O.country, true);
   const mcc = view.getUint16(offset + O.mcc, true);
   request.mcc = mcc === mccAbsent ? -1 : mcc;
-  request.channel = view.getUint8(offset + O.channel) as Channel;
+  request.channel = (view.getUint8(offset + O.channel) & channelMask) as Channel;
   request.partialAllowed = (flags & RecordFlag.partialAllowed) !== 0;
   request.final = (flags & RecordFlag.final) !== 0;
   request.capture = (flags & RecordFlag.capture) !== 0;
@@ -375,6 +379,7 @@ export function readRecordOutcome(view: DataView, offset: number, outcome: Outco
   outcome.olderSpendDay = view.getInt32(offset + O.olderSpendDay, true);
   outcome.olderSpendCountDelta = view.getInt32(offset + O.olderSpendCountDelta, true);
   outcome.olderSpendAmountDelta = view.getFloat64(offset + O.olderSpendAmountDelta, true);
+  outcome.rollingLevels = view.getUint8(offset + O.channel) >> rollingShift;
 }
 
 /**

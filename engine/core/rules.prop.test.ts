@@ -39,6 +39,7 @@ const limits: fc.Arbitrary<Limits> = fc.record(
     wallets: list(wallet),
     verification: fc.record({ avs: mode, cvv: mode, threeDS: mode }, { requiredKeys: [] }),
     recurring: fc.constantFrom('allow', 'block'),
+    rolling: fc.array(fc.record({ hours: fc.integer({ min: 1, max: 2160 }), amount }), { maxLength: 2 }),
   },
   { requiredKeys: [] },
 ) as fc.Arbitrary<Limits>;
@@ -88,7 +89,8 @@ t.test('compiled amounts and counts equal the written ones, and an empty limit c
       const limitsWindows = windows.some((window) => window?.amount !== undefined || window?.count !== undefined);
       const lists = [limits.mcc, limits.merchants, limits.countries, limits.channels, limits.wallets];
       const modes = Object.values(limits.verification ?? {});
-      const asks = limits.recurring === 'block' || modes.some((mode) => mode !== 'allow');
+      const asks =
+        limits.recurring === 'block' || (limits.rolling?.length ?? 0) > 0 || modes.some((mode) => mode !== 'allow');
       const limitsAnything =
         limits.perAuthorization !== undefined || limitsWindows || asks || lists.some((list) => list !== undefined);
       if (rules === null) return !limitsAnything;

@@ -24,6 +24,11 @@ export interface Limits {
   readonly verification?: Readonly<Partial<Record<VerificationName, VerificationMode>>>;
   readonly wallets?: AllowOrBlock;
   readonly recurring?: 'allow' | 'block';
+  /** Windows of the last hours, at most rollingMax of them. */
+  readonly rolling?: readonly RollingLimit[];
+}
+export interface RollingLimit extends WindowLimit {
+  readonly hours: number;
 }
 export interface WindowLimit {
   readonly amount?: number;
@@ -69,6 +74,15 @@ export interface Rules {
    */
   readonly signalBits: number;
   readonly wallets: ListRule<number> | null;
+  /** Empty where there are none. */
+  readonly rolling: readonly RollingRule[];
+}
+
+export interface RollingRule {
+  readonly hours: number;
+  /** `unlimited` where there is none. */
+  readonly amount: number;
+  readonly count: number;
 }
 
 export const verificationBitsEach = 2;
@@ -107,9 +121,14 @@ export function compileRules(limits: Limits | null | undefined): Rules | null {
   const wallets = compileList(limits.wallets, (name) => walletNames.indexOf(name as (typeof walletNames)[number]));
   const signalBits = signalBitsOf(limits, wallets);
   const windows = { amounts, counts, hasWindows, windowBits };
-  const rules: Rules = { perAuthorization, ...windows, listBits, ...lists, signalBits, wallets };
-  const limitsNothing = rules.perAuthorization === unlimited && !hasWindows && listBits === 0 && signalBits === 0;
-  return limitsNothing ? null : rules;
+  const rolling = (limits.rolling ?? []).map(({ hours, amount = unlimited, count = unlimited }) => ({
+    hours,
+    amount,
+    count,
+  }));
+  const rules: Rules = { perAuthorization, ...windows, listBits, ...lists, signalBits, wallets, rolling };
+  const hasLists = listBits !== 0 || signalBits !== 0;
+  return perAuthorization === unlimited && !hasWindows && !hasLists && rolling.length === 0 ? null : rules;
 }
 
 function signalBitsOf({ verification, recurring }: Limits, wallets: ListRule<number> | null): number {

@@ -14,6 +14,7 @@ import { hashNumber } from './hash.js';
 import { assert } from './invariant.js';
 import { Level, windowCount } from './limit-names.js';
 import { NumberIndex } from './number-index.js';
+import { Rolling, type RollingRow } from './rolling.js';
 import { rowBuffer } from './row-buffer.js';
 import { samePeriod } from './window.js';
 
@@ -23,6 +24,8 @@ export interface WindowUse {
   readonly day: number;
   readonly amounts: readonly number[];
   readonly counts: readonly number[];
+  /** What rolling windows count; null: there is none. */
+  readonly rolling: RollingRow | null;
 }
 
 /**
@@ -53,6 +56,8 @@ export class Spend {
   readonly #keys: Float64Array;
   /** By slot, of cards that are not virtual and were used. */
   readonly #uses = new Map<number, CardUse>();
+  /** By slot, of entities with a rolling limit. */
+  readonly #rolling = new Map<number, Rolling>();
   /** What left memory, or found no room in it. */
   readonly departures = new Departures();
   #hand = 0;
@@ -192,6 +197,31 @@ export class Spend {
     return slot < 0 ? null : (this.#uses.get(slot) ?? null);
   }
 
+  /** Whether any entity in memory has rolling windows: most programs have none. */
+  get hasRolling(): boolean {
+    return this.#rolling.size > 0;
+  }
+
+  /** What the entity has spent in the last days; null: no rolling window counts it. */
+  rolling(level: Level, number: number): Rolling | null {
+    const slot = this.find(level, number);
+    return slot < 0 ? null : (this.#rolling.get(slot) ?? null);
+  }
+
+  /** Counts in the rolling windows of an entity, behind add(). @param cell of the message's arrival */
+  addRolling(level: Level, number: number, day: number, cell: number, amountDelta: number, countDelta: number): void {
+    if (amountDelta === 0 && countDelta === 0) return;
+    const slot = this.find(level, number);
+    assert(slot >= 0, 'an entity that has spent has a spend row');
+    let rolling = this.#rolling.get(slot);
+    if (rolling === undefined) {
+      if (amountDelta <= 0 && countDelta <= 0) return;
+      rolling = new Rolling(day);
+      this.#rolling.set(slot, rolling);
+    }
+    rolling.add(day, cell, amountDelta, countDelta);
+  }
+
   /** @returns the slot of a new row with nothing spent, or −1 when the store is full */
   #open(level: Level, number: number, day: number): number {
     const slot = this.#index.add(keyOf(level, number));
@@ -240,6 +270,7 @@ export class Spend {
     this.departures.add(hashNumber(this.#index.key(slot)), sequence);
     this.#index.remove(slot);
     this.#uses.delete(slot);
+    this.#rolling.delete(slot);
     for (const [level, found] of this.#foundSlot.entries()) if (found === slot) this.#foundNumber[level] = 0;
   }
 
@@ -253,6 +284,7 @@ export class Spend {
     amounts: readonly number[],
     counts: readonly number[],
     use: CardUse | null = null,
+    rolling: RollingRow | null = null,
   ): boolean {
     if (this.find(level, number) >= 0) return true;
     const slot = this.#open(level, number, day);
@@ -262,6 +294,7 @@ export class Spend {
       this.#words[slot * words + countWord + index] = counts[index] ?? 0;
     }
     if (use !== null) this.#uses.set(slot, use);
+    if (rolling !== null) this.#rolling.set(slot, new Rolling(rolling));
     return true;
   }
 
@@ -275,6 +308,7 @@ export class Spend {
       day: asOf,
       amounts: windows.map((index) => this.amount(slot, index, asOf)),
       counts: windows.map((index) => this.count(slot, index, asOf)),
+      rolling: this.#rolling.get(slot)?.row() ?? null,
     };
   }
 

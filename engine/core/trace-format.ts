@@ -4,7 +4,7 @@
  * explain.ts reads it. An integer is a varint: seven bits a byte, the lowest first, the top bit set where more follow.
  * A signed one is doubled, less one where it is negative.
  *
- *   0 u16 bytes of the trace   2 u8 format, 2
+ *   0 u16 bytes of the trace   2 u8 format, 3
  *   3 u8 status of the card (bits 0, 1), of its user (2, 3) and account (4, 5), type of the card (6, 7)
  *   4 u16 currency of the account, packed
  *   6 u8 status of the transaction that the message follows (bits 0 to 2; 0 none); flags of TraceFollow
@@ -21,14 +21,19 @@
  *       where there are windows: u8 bytes of the time zone's name (0: UTC), and the name
  *       for each limit per authorization: integer
  *       for each level with windows: u16 Rules.windowBits, and for each bit the limit and what was used, integers
+ *     where limits are checked, from format 3 on: integer of how many rolling windows there are, of the card (bits 0 to
+ *       2), the user (3 to 5) and account (6 to 8)
+ *     for each of them: integers of its hours, of the amount's limit plus one (0 none), of what was used, and the same
+ *       of the count
  *     where the flag `locked` says so: integer bytes of the merchant that the card is locked to, and its id
  *     where the flag `revoked` says so, of a revocation: f64 available before the approval, f64 its arrival, f64 what
  *       it approved
  */
 import type { TextSlice } from './request.js';
+import { rollingMax } from './rolling.js';
 
-export const traceFormat = 2;
-/** Format 1 knows no signals. */
+export const traceFormat = 3;
+/** Format 1 knows no signals, format 2 no rolling windows. */
 export const traceFormatOldest = 1;
 export const traceFixedBytes = 8;
 export const traceFormatAt = 2;
@@ -67,6 +72,11 @@ export const zoneBytesMax = 64;
 const merchantBytesMax = 64 * 4;
 const integerBytesMax = 8;
 export const revokedBytes = 24;
+/** Of ten windows the limit, and what is used: sums have 53 bits, counts 31. */
+const windowBytesMax = 5 * (integerBytesMax + integerBytesMax) + 5 * (integerBytesMax + 5);
+/** Of a rolling window the hours, the amount's limit and use, the count's limit and use: see limits-shape.ts. */
+const rollingBytesMax = 2 + 7 + integerBytesMax + 5 + 5;
+export const rollingBitsEach = 3;
 /** All limits of three levels at their longest, with the longest texts. */
 export const traceBytesMax =
   traceFixedBytes +
@@ -77,7 +87,9 @@ export const traceBytesMax =
   9 +
   integerBytesMax +
   (integerBytesMax + 1 + 1 + zoneBytesMax) +
-  3 * (integerBytesMax + 2 + 10 * 2 * integerBytesMax) +
+  3 * (integerBytesMax + 2 + windowBytesMax) +
+  2 +
+  3 * rollingMax * rollingBytesMax +
   (2 + merchantBytesMax) +
   revokedBytes;
 

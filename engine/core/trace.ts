@@ -12,13 +12,14 @@ import type { Context } from './decision-context.js';
 import { type Level, Level as Levels, windowCount } from './limit-names.js';
 import { Reason } from './reasons.js';
 import type { RecordTrace } from './record.js';
-import { type Rules, signalLevelShift, unlimited } from './rules.js';
+import { type RollingRule, type Rules, signalLevelShift, unlimited } from './rules.js';
 import type { Spend } from './spend.js';
 import {
   levelOfLock,
   listLevelShift,
   putInteger,
   putSigned,
+  rollingBitsEach,
   TraceFlag,
   TraceFollow,
   traceCurrencyAt,
@@ -84,7 +85,10 @@ export class DecisionTrace implements RecordTrace {
       position += 8;
     }
     if (hasAmountBefore(context)) position = putSigned(target, position, amountBefore(context));
-    if (checksLimits(request.type)) position = putLimits(target, view, position, context);
+    if (checksLimits(request.type)) {
+      position = putLimits(target, view, position, context);
+      position = putRolling(target, position, context);
+    }
     const isLocked = card.type === CardType.merchantLocked && checksLists(request.type);
     if (isLocked) position = putMerchant(target, position, merchantOfLock(context));
     target[start + traceFlagsAt] = flagsOf(context) | (isLocked ? TraceFlag.locked : 0);
@@ -158,6 +162,43 @@ function putLimits(target: Uint8Array, view: DataView, start: number, context: C
   position = putWindows(target, view, position, userRules, spend, Levels.user, userSpend, spendDay);
   const number = books.accounts.number(account);
   return putWindows(target, view, position, accountRules, spend, Levels.account, number, spendDay);
+}
+
+function putRolling(target: Uint8Array, start: number, context: Context): number {
+  const { books, card, account, userSpend, cardRules, userRules, accountRules } = context;
+  const [ofCard, ofUser, ofAccount] = [rollingOf(cardRules), rollingOf(userRules), rollingOf(accountRules)];
+  const counts = ofCard.length | (ofUser.length << rollingBitsEach) | (ofAccount.length << (2 * rollingBitsEach));
+  let position = putInteger(target, start, counts);
+  if (counts === 0) return position;
+  position = putRollingOf(target, position, ofCard, Levels.card, card.spendNumber, context);
+  position = putRollingOf(target, position, ofUser, Levels.user, userSpend, context);
+  return putRollingOf(target, position, ofAccount, Levels.account, books.accounts.number(account), context);
+}
+
+const none: readonly RollingRule[] = [];
+
+function rollingOf(rules: Rules | null): readonly RollingRule[] {
+  return rules === null ? none : rules.rolling;
+}
+
+function putRollingOf(
+  target: Uint8Array,
+  start: number,
+  rules: readonly RollingRule[],
+  level: Level,
+  number: number,
+  { books, nowMs }: Context,
+): number {
+  const rolling = books.spend.rolling(level, number);
+  let position = start;
+  for (const { hours, amount, count } of rules) {
+    position = putInteger(target, position, hours);
+    position = putInteger(target, position, amount === unlimited ? 0 : amount + 1);
+    position = putInteger(target, position, rolling?.used('amount', hours, nowMs) ?? 0);
+    position = putInteger(target, position, count === unlimited ? 0 : count + 1);
+    position = putInteger(target, position, rolling?.used('count', hours, nowMs) ?? 0);
+  }
+  return position;
 }
 
 function limitBitsOf(rules: Rules | null, level: Level): number {

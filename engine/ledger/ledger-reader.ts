@@ -121,6 +121,6 @@ function accountView({ publicId, currency }: AccountSummary, books: AccountBooks
 function settledUse({ level, number, spend }: SpendSummary, day: number): WindowUse {
   const store = new Spend(1);
   if (spend === null) store.add(level, number, day, 0, 0, 0);
-  else store.load(level, number, spend.day, spend.amounts, spend.counts);
+  else store.load(level, number, spend.day, spend.amounts, spend.counts, null, spend.rolling);
   return store.use(level, number, day)!;
 }

@@ -22,7 +22,8 @@ export function spendJson(sql: postgres.Sql, alias: string): postgres.PendingQue
       'counts', json_build_array(${column('daily_count')}, ${column('weekly_count')}, ${column('monthly_count')},
         ${column('yearly_count')}, ${column('lifetime_count')}),
       'use', (select json_build_object('count', used.uses, 'merchant', used.merchant_id) from card_uses used
-        where ${column('level')} = ${sql.unsafe(String(Level.card))} and used.card_id = ${column('entity_id')})) end`;
+        where ${column('level')} = ${sql.unsafe(String(Level.card))} and used.card_id = ${column('entity_id')}),
+      'rolling', rolling_use(${column('level')}, ${column('entity_id')})) end`;
 }
 
 type BooksJson = Omit<AccountRow, 'status'> & { readonly status: string; readonly ownerKey: number };

@@ -287,6 +287,17 @@ function limitsOf(set: Options): Limits {
   }
   const modes = verificationNames.flatMap((name) => (set.has(`${name}.is`) ? [[name, set.get(`${name}.is`)]] : []));
   if (modes.length > 0) limits.verification = Object.fromEntries(modes);
+  const rolling = set
+    .get('rolling')
+    ?.split(',')
+    .map((words) => words.split('/').map((word) => (word === '' ? undefined : Number(word))));
+  if (rolling !== undefined) {
+    limits.rolling = rolling.map(([hours, amount, count]) => ({
+      hours: hours!,
+      ...(amount === undefined ? {} : { amount }),
+      ...(count === undefined ? {} : { count }),
+    }));
+  }
   if (set.has('recurring')) limits.recurring = set.get('recurring') as 'allow' | 'block';
   return limits;
 }

@@ -4,7 +4,7 @@
  * journal, slabs and bytes.
  */
 import { Accounts, type Status } from '../core/accounts.js';
-import { applyOutcome, type Parties } from '../core/apply.js';
+import { applyOutcome, markRolling, type Parties } from '../core/apply.js';
 import { type Books, transactionAbsent } from '../core/books.js';
 import { CardType } from '../core/card-types.js';
 import {
@@ -338,7 +338,8 @@ export class World {
   }
 
   #apply(account: number, transaction: number, parties: Parties): void {
-    applyOutcome(this.books, this.request, this.outcome, account, transaction, parties, ++this.sequence);
+    markRolling(this.books, this.outcome, account, parties);
+    applyOutcome(this.books, this.request, this.outcome, account, transaction, parties, ++this.sequence, this.nowMs);
   }
 
   #rootOf(message: Message): string {

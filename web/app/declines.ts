@@ -59,7 +59,9 @@ export function declineWords(transaction: Transaction, card: Card | null): Decli
 const levels = { card: 'cards', user: 'users', account: 'accounts' } as const;
 
 function overLimit({ amount, cardId, accountId }: Transaction, card: Card | null, detail: string): DeclineWords {
-  const [level = '', window = '', measure = ''] = detail.split('.');
+  // A rolling window has its number before what it measures.
+  const [level = '', window = '', ...rest] = detail.split('.');
+  const measure = rest.at(-1) ?? '';
   // A card for one purchase counts it in this window.
   const isUsed = card?.type === 'single_use' && detail === 'card.lifetime.count';
   if (isUsed || !Object.hasOwn(levels, level)) {

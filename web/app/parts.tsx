@@ -10,7 +10,16 @@ import { problemText } from '../kit/states.js';
 import { categoryOf } from './categories.js';
 import { declineWords } from './declines.js';
 import { grouped } from './grouped.js';
-import type { Card, Image, Limits, ShownLimits, Transaction, User, WindowName } from './shapes.js';
+import {
+  type Card,
+  type Image,
+  type Limits,
+  type ShownLimits,
+  type Transaction,
+  type User,
+  type WindowName,
+  windowNames,
+} from './shapes.js';
 
 export function me(): User {
   return session.value!['user'] as User;
@@ -76,7 +85,7 @@ export function CardStatus({ status }: { readonly status: Card['status'] }) {
 /** Each amount limit of a card, account or person, with what is used of it. */
 export function UsedLimits({ shown, currency }: { readonly shown: ShownLimits; readonly currency: string }) {
   const { limits, used } = shown;
-  const windows = (Object.keys(used) as WindowName[]).filter((name) => limits[name] !== undefined);
+  const windows = windowNames.filter((name) => limits[name] !== undefined);
   return (
     <ul class="stack">
       {limits.perAuthorization !== undefined && (

@@ -44,6 +44,7 @@ export type Limits = {
   readonly perAuthorization?: number;
   readonly verification?: Readonly<Record<string, string>>;
   readonly recurring?: 'allow' | 'block';
+  readonly rolling?: readonly (Window & { readonly hours: number })[];
 } & {
   readonly [name in WindowName]?: Window;
 } & { readonly [name in ListName]?: { readonly allow?: readonly string[]; readonly block?: readonly string[] } };

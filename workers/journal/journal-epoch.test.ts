@@ -65,9 +65,9 @@ t.test('a journal from before epochs existed opens and continues with them', asy
   append(again.writer, [numbered(2)]);
   again.writer.close();
   t.equal(fixture.readAll().length, 2);
-  setVersion(bytes, 5);
+  setVersion(bytes, 6);
   t.throws(() => fixture.open(), {
-    message: /format is version 5, this program reads versions 1 to 4: start the release/,
+    message: /format is version 6, this program reads versions 1 to 5: start the release/,
   });
 });
 

@@ -27,6 +27,7 @@
  * segment carry theirs. A program that reads version 1 alone refuses the segments made since, and says so. Version 3
  * brought records with a trace (engine/core/trace-format.ts). Its place lets a program before it find everything else.
  * Version 4 brought signals behind the root id (engine/core/vocabulary.ts), where a program before it would misread it.
+ * Version 5 brought the levels of rolling windows beside the channel.
  *
  * Why the shape distinguishes a torn frame from a damaged one. Devices write whole sectors; a crash leaves each sector
  * of the frame in flight either written or still zero. Frames start on 64 bytes, so a header lies in one sector: whole
@@ -44,7 +45,7 @@ export const segmentHeaderBytes = sectorBytes;
 export const frameHeaderBytes = 64;
 export const frameTrailerBytes = 8;
 const frameAlignBytes = 64;
-export const formatVersion = 4;
+export const formatVersion = 5;
 const formatVersionOldest = 1;
 /** Header, one record of a byte, trailer, rounded up: where less is left, a segment is full. */
 export const frameBytesLeast = 128;

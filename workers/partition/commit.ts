@@ -1,5 +1,5 @@
 /** Writes what a batch decides into the journal's frame, and applies it to the books. */
-import { applyOutcome } from '../../engine/core/apply.js';
+import { applyOutcome, markRolling } from '../../engine/core/apply.js';
 import { type Books, transactionAbsent } from '../../engine/core/books.js';
 import type { Outcome } from '../../engine/core/outcome.js';
 import { type RecordTrace, recordBytesMax, recordFixedBytes, writeRecord } from '../../engine/core/record.js';
@@ -85,13 +85,14 @@ export class Committer {
     const offset = this.#end;
     const location = journal.frameLocation + offset;
     slab.location[index] = location;
+    const opens = outcome.opensTransaction || outcome.tombstone;
+    const moved = opens ? opensOver : isOurs ? transaction : transactionAbsent;
+    markRolling(this.#books, outcome, account, owner);
     const { frame, view } = journal;
     const arrivalMs = slab.arrivalMs[index]!;
     this.#end += writeRecord(frame, view, offset, request, outcome, owner, arrivalMs, root.source, root, trace);
     this.#count++;
-    const opens = outcome.opensTransaction || outcome.tombstone;
-    const moved = opens ? opensOver : isOurs ? transaction : transactionAbsent;
-    applyOutcome(this.#books, request, outcome, account, moved, owner, sequence);
+    applyOutcome(this.#books, request, outcome, account, moved, owner, sequence, arrivalMs);
     this.#answers.remember(request.source, request.id, sequence, location, replaces);
   }
 }

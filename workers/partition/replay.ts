@@ -3,7 +3,7 @@ import { applyOutcome } from '../../engine/core/apply.js';
 import { type Books, transactionAbsent } from '../../engine/core/books.js';
 import { assert } from '../../engine/core/invariant.js';
 import { Outcome } from '../../engine/core/outcome.js';
-import { followsTransaction, readRecordOutcome, readRecordRequest } from '../../engine/core/record.js';
+import { followsTransaction, RecordOffset, readRecordOutcome, readRecordRequest } from '../../engine/core/record.js';
 import { Request, type TextSlice } from '../../engine/core/request.js';
 import type { AnswerMemory } from './answer-memory.js';
 import { Owner } from './owner.js';
@@ -48,7 +48,8 @@ export class Replay {
     const transaction = followsTransaction(view, offset)
       ? this.#books.transactions.find(bytes, root.start, root.end)
       : transactionAbsent;
-    applyOutcome(this.#books, request, outcome, account, transaction, owner, sequence);
+    const arrivalMs = view.getFloat64(offset + RecordOffset.arrivalMs, true);
+    applyOutcome(this.#books, request, outcome, account, transaction, owner, sequence, arrivalMs);
     if (request.id.end === request.id.start) return;
     // Of an id that comes twice, the later record is the answer: a revocation, or the decision after one.
     const earlier = this.#answers.seen.find(bytes, request.id.start, request.id.end);

@@ -137,7 +137,7 @@ function takeSpend(
     }
     if (!spend.makeRoom(1, evictableSequence)) counts.fullSpend++;
     // Also without room: that marks the row as one that is to be looked up.
-    if (row !== null) spend.load(level, number, row.day, row.amounts, row.counts, row.use);
+    if (row !== null) spend.load(level, number, row.day, row.amounts, row.counts, row.use, row.rolling);
     else spend.load(level, number, 0, [], []);
   };
   for (const row of rows) take(row.level, row.number, row);

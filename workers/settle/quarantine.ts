@@ -10,13 +10,14 @@ import type { WriterFence } from '../../engine/core/writer-fence.js';
 import type { Quarantined } from '../../engine/exchange/shipper-messages.js';
 import { databaseText } from './array-columns.js';
 import {
-  alsoUses,
   applies,
   arrayParameters,
+  fewParameters,
   type RecordStretch,
   readJournalPosition,
   type SettleResult,
   settle,
+  withFew,
 } from './settle.js';
 import { SettleFold } from './settle-fold.js';
 import { applyFollowUp, type MovedTransaction } from './transaction-fold.js';
@@ -95,14 +96,14 @@ async function quarantine(
   const id = databaseText(Buffer.from(record.subarray(recordFixedBytes, idEnd)).toString('utf8'));
   hash64(record, recordFixedBytes, idEnd);
   const reason = plain(error.message);
-  const uses = fold.useColumns();
+  const few = fold.fewColumns();
   const parameters = [
     ...[partition, sequence, record, name === undefined ? null : keyOf(name), keyOf(id), String(hashAsBigInt())],
     ...[state === null ? null : JSON.stringify(state), error.code, reason],
     ...fold.columns().slice(SettleFold.accountsFrom),
-    ...(uses ?? []),
+    ...fewParameters(few),
   ];
-  const statement = uses === null ? quarantineStatement : quarantineUsesStatement;
+  const statement = withFew(quarantineCall, 10 + movedTypes.length, few);
   const isApplied = await applies(sql, statement, parameters, fence);
   if (!isApplied) return { applied: false, sequence: sequence - 1 };
   onQuarantined({ partition, sequence, id, error: reason });
@@ -250,8 +251,6 @@ export function plain(message: string): string {
 const movedTypes = SettleFold.columnTypes.slice(SettleFold.accountsFrom - 1);
 const quarantineCall = `quarantine_record($1::integer, $2::bigint, $3::bytea, $4::text::uuid,
   $5::text::uuid, $6::text::bigint, $7::text::jsonb, $8::text, $9::text, ${arrayParameters(10, movedTypes)})`;
-const quarantineStatement = `select ${quarantineCall} as applied`;
-const quarantineUsesStatement = alsoUses(quarantineCall, 10 + movedTypes.length);
 const retryStatement = `select retry_quarantined($1::integer, $2::bigint, $3::bytea, ${arrayParameters(
   4,
   SettleFold.columnTypes,

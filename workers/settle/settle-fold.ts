@@ -16,8 +16,16 @@
 import { hash64, hashAsBigInt } from '../../engine/core/hash.js';
 import { RecordView } from '../../engine/core/record-view.js';
 import { ArrayColumns, databaseText } from './array-columns.js';
-import { SpendFold, spendTypes, UseFold } from './spend-fold.js';
+import { RollingFold, SpendFold, spendTypes, UseFold } from './spend-fold.js';
 import { followUpTypes, nameOf, openedTypes, TransactionFold } from './transaction-fold.js';
+
+/** Columns of the functions that are called where a stretch has something for them; null: it has nothing. */
+export interface FewColumns {
+  /** Of settle_uses(): purchases of cards that are not virtual. */
+  readonly uses: readonly string[] | null;
+  /** Of settle_rolling(): what counts in rolling windows. */
+  readonly rolling: readonly string[] | null;
+}
 
 interface Books {
   funds: number;
@@ -52,6 +60,7 @@ export class SettleFold {
   readonly #books = new Map<number, Books>();
   readonly #spend = new SpendFold();
   readonly #uses = new UseFold();
+  readonly #rolling = new RollingFold();
   #count = 0;
   #bytesStart = 0;
   #bytesEnd = 0;
@@ -87,6 +96,7 @@ export class SettleFold {
     this.#addBooks();
     this.#spend.add(record);
     this.#uses.add(record, this.#text);
+    this.#rolling.add(record);
     return true;
   }
 
@@ -102,9 +112,9 @@ export class SettleFold {
     ];
   }
 
-  /** Columns of settle_uses(); null: no record counts as a purchase of a card that is not virtual. */
-  useColumns(): string[] | null {
-    return this.#uses.columns();
+  /** What few stretches have: see FewColumns. */
+  fewColumns(): FewColumns {
+    return { uses: this.#uses.columns(), rolling: this.#rolling.columns() };
   }
 
   /** Where the columns of accounts and of windows begin in columns(). */

@@ -10,8 +10,8 @@ import type postgres from 'postgres';
 import { ledgerScope, type WriterFence } from '../../engine/core/writer-fence.js';
 import { fencedCode } from '../../engine/exchange/shipper-messages.js';
 import { connectPostgres } from '../../platform/postgres/connect.js';
-import { SettleFold } from './settle-fold.js';
-import { useTypes } from './spend-fold.js';
+import { type FewColumns, SettleFold } from './settle-fold.js';
+import { rollingTypes, useTypes } from './spend-fold.js';
 
 /** Consecutive records of one partition's journal. */
 export interface RecordStretch {
@@ -116,9 +116,9 @@ export async function settle(
       settled++;
     }
     const from = batch.firstSequence + first - 1;
-    const uses = fold.useColumns();
-    const parameters = [batch.partition, from, from + fold.count, ...fold.columns(), ...(uses ?? [])];
-    const statement = uses === null ? settleStatement : settleUsesStatement;
+    const few = fold.fewColumns();
+    const parameters = [batch.partition, from, from + fold.count, ...fold.columns(), ...fewParameters(few)];
+    const statement = withFew(settleCall, 5 + SettleFold.columnTypes.length, few);
     if (!(await applies(sql, statement, parameters, fence))) return { applied: false, sequence: from };
   }
   return { applied: true, sequence: batch.firstSequence + settled - 1 };
@@ -129,11 +129,26 @@ export const arrayParameters = (from: number, types: readonly string[]): string 
   types.map((type, index) => `$${index + from}::text::${type}[]`).join(', ');
 const settleArrays = arrayParameters(5, SettleFold.columnTypes);
 const settleCall = `settle($1::integer, $2::bigint, $3::bigint, $4::bytea, ${settleArrays})`;
-const settleStatement = `select ${settleCall} as applied`;
-/** In the same statement, and so with the position; most stretches have no such purchase. */
-export const alsoUses = (call: string, from: number): string =>
-  `select case when ${call} then settle_uses(${arrayParameters(from, useTypes)}) else false end as applied`;
-const settleUsesStatement = alsoUses(settleCall, 5 + SettleFold.columnTypes.length);
+
+/** The parameters that withFew() numbers. */
+export function fewParameters({ uses, rolling }: FewColumns): readonly string[] {
+  return [...(uses ?? []), ...(rolling ?? [])];
+}
+
+/**
+ * A statement of `call` with what few stretches have, in the same statement, and so with the position.
+ * @param from number of the first parameter of fewParameters()
+ */
+export function withFew(call: string, from: number, { uses, rolling }: FewColumns): string {
+  const calls: string[] = [];
+  if (uses !== null) calls.push(`settle_uses(${arrayParameters(from, useTypes)})`);
+  if (rolling !== null) {
+    const first = from + (uses === null ? 0 : useTypes.length);
+    calls.push(`settle_rolling(${arrayParameters(first, rollingTypes)})`);
+  }
+  if (calls.length === 0) return `select ${call} as applied`;
+  return `select case when ${call} then ${calls.join(' and ')} else false end as applied`;
+}
 
 /**
  * Runs a statement that moves a position, under the engine's fence. The lock on the fence's row comes before the

@@ -4,6 +4,7 @@
  */
 import { type Level, levels } from '../../engine/core/limit-names.js';
 import type { RecordView } from '../../engine/core/record-view.js';
+import { cellOf } from '../../engine/core/rolling.js';
 import { storedLevel } from '../../engine/core/spend-key.js';
 import { ArrayColumns } from './array-columns.js';
 import { roundEnds, roundsMax } from './rounds.js';
@@ -141,5 +142,38 @@ export class UseFold {
       columns.add(round).add(card).add(delta).addText(merchant).endRow();
     }
     return columns.literals();
+  }
+}
+
+/** Element types of the arrays that RollingFold.columns() returns. */
+export const rollingTypes = ['smallint', 'bigint', 'integer', 'bigint', 'bigint', 'integer'];
+
+/** What rolling windows count, in journal order: there is none for most entities. */
+export class RollingFold {
+  readonly #columns = new ArrayColumns(rollingTypes.length);
+  #isEmpty = true;
+
+  add(record: RecordView): void {
+    const { rollingLevels } = record;
+    if (rollingLevels === 0) return;
+    const cell = cellOf(record.arrivalMs);
+    for (const level of levels) {
+      if ((rollingLevels & (1 << level)) === 0) continue;
+      const { olderSpendDay, olderSpendAmountDelta, olderSpendCountDelta } = record;
+      this.#add(record, level, olderSpendDay, cell, olderSpendAmountDelta, olderSpendCountDelta);
+      this.#add(record, level, record.spendDay, cell, record.spendAmountDelta, record.spendCountDelta);
+    }
+  }
+
+  #add(record: RecordView, level: Level, day: number, cell: number, amount: number, count: number): void {
+    if (amount === 0 && count === 0) return;
+    this.#isEmpty = false;
+    const number = record.spendNumber(level);
+    this.#columns.add(storedLevel(level)).add(number).add(day).add(cell).add(amount).add(count).endRow();
+  }
+
+  /** Columns of settle_rolling(); null: nothing counts. */
+  columns(): string[] | null {
+    return this.#isEmpty ? null : this.#columns.literals();
   }
 }

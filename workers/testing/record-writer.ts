@@ -39,6 +39,7 @@ export interface RecordSketch {
   readonly cardSpend?: number;
   readonly usesCard?: boolean;
   readonly user?: number;
+  readonly rollingLevels?: number;
   readonly atMs?: number;
   readonly merchantId?: string;
   readonly merchantName?: string;
@@ -102,6 +103,7 @@ export function writeRecords(sketches: readonly RecordSketch[]): WrittenRecords 
     outcome.olderSpendDay = sketch.olderDay ?? 0;
     outcome.olderSpendAmountDelta = sketch.olderSpend ?? 0;
     outcome.olderSpendCountDelta = sketch.olderSpendCount ?? 0;
+    outcome.rollingLevels = sketch.rollingLevels ?? 0;
     outcome.expiresAtMs = sketch.expiresAtMs ?? 0;
     const owner = {
       accountNumber: sketch.account ?? 1,

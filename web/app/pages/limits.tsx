@@ -2,8 +2,8 @@
 import { signal, useSignal } from '@preact/signals';
 import { call } from '../../kit/api.js';
 import { Button, Field } from '../../kit/controls.js';
-import { minorDigits, minorOf } from '../../kit/format.js';
-import { t, textOf } from '../../kit/messages.js';
+import { minorDigits, minorOf, moneyText } from '../../kit/format.js';
+import { language, t, textOf } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
 import { href, type PageProps } from '../../kit/router.js';
 import { Failed, Loading } from '../../kit/states.js';
@@ -109,7 +109,7 @@ function Editor({ path, limits, currency, reload }: EditorProps) {
       {rules.value.length > 0 && <h2>{t('limits.rules')}</h2>}
       {rules.value.map((name) => (
         <div key={name} class="row spread">
-          <span>{ruleText(limits, name)}</span>
+          <span>{ruleText(limits, name, currency)}</span>
           <Button
             onClick={() => {
               rules.value = rules.value.filter((one) => one !== name);
@@ -174,10 +174,22 @@ function rulesOf(limits: Limits): string[] {
   return Object.keys(limits).filter((name) => name !== 'perAuthorization' && !windowNames.includes(name as 'daily'));
 }
 
-function ruleText(limits: Limits, name: string): string {
+function rollingText({ hours, amount, count }: NonNullable<Limits['rolling']>[number], currency: string): string {
+  const parts = [
+    ...(amount === undefined ? [] : [moneyText(amount, currency, language.value)]),
+    ...(count === undefined ? [] : [`${count} ×`]),
+  ];
+  return t('limits.inHours', { hours, most: parts.join(', ') });
+}
+
+function ruleText(limits: Limits, name: string, currency: string): string {
   if (name === 'verification') {
     const modes = Object.entries(limits.verification ?? {});
     return t('limits.verification', { list: modes.map(([what, mode]) => `${checkText(what)}: ${mode}`).join(', ') });
+  }
+  if (name === 'rolling') {
+    const all = limits.rolling ?? [];
+    return t('limits.rolling', { list: all.map((window) => rollingText(window, currency)).join(', ') });
   }
   if (name === 'recurring') return t(limits.recurring === 'block' ? 'limits.noRecurring' : 'limits.recurring');
   return listNames.includes(name as 'mcc') ? listText(limits, name as 'mcc') : name;

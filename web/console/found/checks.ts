@@ -46,7 +46,9 @@ function compared(passed: boolean | null, left: string, right: string): string {
 
 function limitWords(detail: string, n: CheckNumbers, money: (name: string) => string): [string, string] {
   if (n['isUsed'] !== undefined) return [t('check.singleUse'), t(n['isUsed'] === true ? 'check.used' : 'check.unused')];
-  const [level = '', window = '', what = ''] = detail.split('.');
+  // A rolling window has its number before what it limits.
+  const [level = '', window = '', ...rest] = detail.split('.');
+  const what = rest.at(-1) ?? '';
   const name = t('check.limit', {
     level: textOf('level', level) ?? level,
     window: textOf('limitWindow', window) ?? window,
