@@ -46,10 +46,17 @@ const slabsMax = 32;
 /** Numbers run slabs in their order, see slabTask. The others name their partition when they are sent. */
 export type PartitionTask =
   | readonly number[]
+  | ServeTask
   | MakeTask
   | DropTask
   | WarmUpTask
   | (HostedTask & { readonly partition: number });
+/** Runs the slabs that come by the queue, until the front ends it there. */
+export interface ServeTask {
+  readonly kind: 'serve';
+  /** See SlabQueue. */
+  readonly queue: SharedArrayBuffer;
+}
 /** What a partition on a thread is asked for. */
 export type HostedTask = OpenTask | RestoreTask | IdsTask | StatsTask | AccountsTask | WindowsTask | DecisionTask;
 /** Takes the memory of a partition, in place of one with that number. */

@@ -4,6 +4,13 @@
  */
 import { Piscina } from 'piscina';
 
+export interface WorkerPoolEvents {
+  /** The thread has ended by itself. The next task would find a fresh, empty one. */
+  lost(): void;
+  /** What the thread posted in the middle of a task. */
+  message(message: unknown): void;
+}
+
 export class WorkerPool<Task, Result> {
   readonly #pool: Piscina<Task, Result>;
   #isEnding = false;
@@ -11,9 +18,8 @@ export class WorkerPool<Task, Result> {
   /**
    * @param filename URL of the worker's entry file
    * @param queueMax tasks that wait at once; more mean a bug in their sender
-   * @param lost the thread has ended by itself. The next task would find a fresh, empty one
    */
-  constructor(filename: URL, workerData: unknown, queueMax: number, lost: () => void) {
+  constructor(filename: URL, workerData: unknown, queueMax: number, events: WorkerPoolEvents) {
     this.#pool = new Piscina<Task, Result>({
       filename: filename.href,
       workerData,
@@ -28,8 +34,9 @@ export class WorkerPool<Task, Result> {
     // For a worker that dies while idle.
     this.#pool.on('error', () => undefined);
     this.#pool.on('workerDestroy', () => {
-      if (!this.#isEnding) lost();
+      if (!this.#isEnding) events.lost();
     });
+    this.#pool.on('message', (message: unknown) => events.message(message));
   }
 
   /** Runs a task on the thread. Rejects when it throws or the thread dies. */

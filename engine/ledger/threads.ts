@@ -9,16 +9,14 @@ import type { WriterFence } from '../core/writer-fence.js';
 import {
   type HostedTask,
   type PartitionResult,
-  type PartitionTask,
   type PartitionThreadData,
-  type SlabResult,
   slabTask,
 } from '../exchange/partition-task.js';
 import type { Progress } from '../exchange/progress.js';
 import type { PostgresJournal } from '../exchange/syncer-messages.js';
 import { rowsMax } from '../ops/memory-room.js';
 import { LaneGroup, type Pace } from './lane-group.js';
-import { WorkerPool } from './pool.js';
+import { PartitionThread } from './partition-thread.js';
 import { SharedSyncer } from './shared-syncer.js';
 import { type PartitionSyncer, Syncer, type SyncerEvents } from './syncer.js';
 
@@ -40,11 +38,6 @@ export interface StorageFaults {
 
 /** A wave costs an engine and its Postgres what fifty messages cost. Behind few messages none waits. */
 const pace: Pace = { everyMs: 5, behindMin: 8, nowMs: () => performance.now(), schedule: setTimeout };
-/** A thread that gets no processor for so long is used as it is. */
-const warmUpMsMax = 5000;
-/** Of each partition: its slabs in flight, plus the odd control task. */
-const queuePerPartition = 16;
-
 export class PartitionThreads {
   readonly #threads: readonly PartitionThread[];
   /** Of all partitions, where they share a syncer. */
@@ -74,7 +67,12 @@ export class PartitionThreads {
       beforeAnswers();
     };
     const group = new LaneGroup(setImmediate, flush, pace);
-    const shared = postgresJournal && new SharedSyncer({ ...data, postgresJournal }, () => group.synced());
+    const shared =
+      postgresJournal &&
+      new SharedSyncer({ ...data, postgresJournal }, () => {
+        for (const thread of this.#threads) thread.collect();
+        group.synced();
+      });
     this.#group = shared && group;
     this.#openSyncer = (partition, events) =>
       shared === null ? new Syncer({ ...data, partition }, events) : shared.open(partition, events);
@@ -95,8 +93,8 @@ export class PartitionThreads {
       wire: { panKeys, strictFields },
     };
     const threadCount = shared === null ? partitionCount : config.threads;
-    const queueMax = queuePerPartition * Math.ceil(partitionCount / threadCount);
-    this.#threads = Array.from({ length: threadCount }, () => new PartitionThread(threadData, queueMax));
+    const hostedMax = Math.ceil(partitionCount / threadCount);
+    this.#threads = Array.from({ length: threadCount }, () => new PartitionThread(threadData, hostedMax));
   }
 
   /** What the lane of a partition belongs to. */
@@ -114,8 +112,14 @@ export class PartitionThreads {
    * @param slabs memory of its lane
    */
   open(partition: number, slabs: readonly SharedArrayBuffer[], events: SyncerEvents): PartitionPlace {
-    const syncer = this.#openSyncer(partition, events);
     const thread = this.#threads[partition % this.#threads.length]!;
+    const syncer = this.#openSyncer(partition, {
+      ...events,
+      durable: () => {
+        thread.collect();
+        events.durable();
+      },
+    });
     return new PartitionPlace(partition, thread, syncer, slabs, (error) => events.died(error));
   }
 }
@@ -176,113 +180,5 @@ export class PartitionPlace {
     this.#hasEnded = true;
     // The thread may wait for the syncer, which ends that.
     await Promise.all([this.#syncer.stop(), this.#thread.leave(this)]);
-  }
-}
-
-interface SlabWaiter {
-  resolve(isAlive: boolean): void;
-  reject(error: unknown): void;
-}
-
-/** A thread that decides, while it hosts a partition. */
-class PartitionThread {
-  readonly #data: PartitionThreadData;
-  readonly #queueMax: number;
-  readonly #places = new Set<PartitionPlace>();
-  #pool: WorkerPool<PartitionTask, PartitionResult> | null = null;
-  /** It has run slabs, or what prepares it for them. */
-  #isWarm = false;
-  #warmUp: Promise<void> | null = null;
-  /** Slabs until flush(), and what waits for them. */
-  #slabs: number[] = [];
-  #waiting: SlabWaiter[] = [];
-
-  constructor(data: PartitionThreadData, queueMax: number) {
-    this.#data = data;
-    this.#queueMax = queueMax;
-  }
-
-  run(task: PartitionTask): Promise<PartitionResult> {
-    // Behind the slabs that were given before it.
-    this.flush();
-    return this.#send(task);
-  }
-
-  #send(task: PartitionTask): Promise<PartitionResult> {
-    return this.#pool?.run(task) ?? Promise.reject(new Error('there is no thread'));
-  }
-
-  /** Settles once the thread has run the slab, which it gets at the next flush(). */
-  runSlab(slab: number): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      this.#slabs.push(slab);
-      this.#waiting.push({ resolve, reject });
-    });
-  }
-
-  /** Hands the slabs over in one task: waking the thread costs as much as deciding a few messages. */
-  flush(): void {
-    const [slabs, waiting] = [this.#slabs, this.#waiting];
-    if (slabs.length === 0) return;
-    this.#slabs = [];
-    this.#waiting = [];
-    this.#isWarm = true;
-    this.#send(slabs).then(
-      (results) => {
-        for (const [index, { resolve, reject }] of waiting.entries()) {
-          const result = (results as readonly SlabResult[])[index]!;
-          if (typeof result === 'boolean') resolve(result);
-          else reject(result);
-        }
-      },
-      (error: unknown) => {
-        for (const { reject } of waiting) reject(error);
-      },
-    );
-  }
-
-  /** Has the thread run its code, unless it does so for messages already. Never rejects: a cold thread is slower. */
-  warmUp(): Promise<void> {
-    this.#warmUp ??= this.#runWarmUp().catch(() => undefined);
-    return this.#warmUp;
-  }
-
-  async #runWarmUp(): Promise<void> {
-    const untilMs = performance.now() + warmUpMsMax;
-    while (!this.#isWarm && performance.now() < untilMs) this.#isWarm = (await this.run({ kind: 'warmUp' })) === true;
-  }
-
-  join(place: PartitionPlace): void {
-    this.#places.add(place);
-    if (this.#pool !== null) return;
-    this.#isWarm = false;
-    this.#warmUp = null;
-    const url = new URL('../../workers/partition/partition.worker.js', import.meta.url);
-    const pool = new WorkerPool<PartitionTask, PartitionResult>(url, this.#data, this.#queueMax, () => {
-      // Behind the rejection of its task, which has the cause.
-      setImmediate(() => void this.#lost(pool));
-    });
-    this.#pool = pool;
-  }
-
-  /** The thread ended: what was on it must be made again, on another one. */
-  async #lost(pool: WorkerPool<PartitionTask, PartitionResult>): Promise<void> {
-    if (pool !== this.#pool) return;
-    this.#pool = null;
-    const places = [...this.#places];
-    this.#places.clear();
-    for (const place of places) place.died(new Error("the partition's thread ended"));
-    await pool.destroy().catch(() => undefined);
-  }
-
-  async leave(place: PartitionPlace): Promise<void> {
-    if (!this.#places.delete(place)) return;
-    const pool = this.#pool;
-    if (this.#places.size > 0) {
-      await pool?.run({ kind: 'drop', partition: place.partition }).catch(() => undefined);
-      return;
-    }
-    this.#pool = null;
-    await pool?.destroy().catch(() => undefined);
   }
 }

@@ -1,7 +1,6 @@
 /**
  * A partition on its thread, beside others: its memory, its journal, and what the front asks of it. Tasks: open the
- * journal and say what its unsettled tail touches; restore that state and replay the tail; then run slabs, one task
- * each. The syncer's thread makes durable what is decided here.
+ * journal and say what its unsettled tail touches; restore that state and replay the tail; then run slabs. The syncer's thread makes durable what is decided here.
  */
 import { Protocol } from '../../engine/core/codes.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
@@ -57,6 +56,9 @@ export interface PartitionThread {
 
 /** Part of the transaction store that tombstones may take at a start. */
 const tombstoneShare = 0.25;
+
+/** As many messages as a lane sends behind others (engine/ledger/lane.ts): fewer wait for the disk in any case. */
+const newsMin = 16;
 
 export class HostedPartition {
   readonly #data: PartitionThreadData;
@@ -126,6 +128,15 @@ export class HostedPartition {
       if (error instanceof JournalFailedError) return false;
       throw error;
     }
+  }
+
+  /**
+   * Whether the front must hear of a slab that was run, before its syncer says anything: because the slab left nothing
+   * to be made durable, or has so many messages that the next one shall not wait for the disk.
+   */
+  isNews(index: number): boolean {
+    const slab = this.#slabs[index]!;
+    return slab.count >= newsMin || slab.lastSequence <= this.#progress.durableSequence;
   }
 
   #open({ settledSequence, settledRecord, epoch }: OpenTask): TailKeys {

@@ -4,7 +4,7 @@
  *
  * The thread owns no socket and no timer: between tasks Piscina parks it in Atomics.wait, where neither would run.
  */
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { Doorbell } from '../../engine/exchange/doorbell.js';
 import {
   type PartitionResult,
@@ -15,6 +15,7 @@ import {
   slabOfTask,
 } from '../../engine/exchange/partition-task.js';
 import { Progress } from '../../engine/exchange/progress.js';
+import { SlabOutcome, SlabQueue } from '../../engine/exchange/slab-queue.js';
 import { loadSchemaCompiler } from '../../engine/protocols/reading/schema.js';
 import { createCodecs } from '../../engine/protocols/registry.js';
 import { openStorage } from '../journal/storage-module.js';
@@ -36,6 +37,7 @@ let warming: WarmUp | null = null;
 export default function run(task: PartitionTask): PartitionResult {
   if (!('kind' in task)) return runSlabs(task);
   if (task.kind === 'warmUp') return warmUp();
+  if (task.kind === 'serve') return serve(new SlabQueue(task.queue));
   const { partition } = task;
   switch (task.kind) {
     case 'make':
@@ -56,6 +58,45 @@ function warmUp(): boolean {
   const isWarm = warming.step();
   if (isWarm) warming = null;
   return isWarm;
+}
+
+/** Runs what is in the queue until the front ends it. */
+function serve(queue: SlabQueue): true {
+  for (;;) {
+    const { rings } = queue;
+    if (queue.waitingCount > 0) serveWaiting(queue);
+    else if (queue.hasEnded) return true;
+    else queue.wait(rings);
+  }
+}
+
+/** The syncer hears of their frames at once. The front hears of them here, or behind the syncer's message. */
+function serveWaiting(queue: SlabQueue): void {
+  const count = queue.waitingCount;
+  let isNews = false;
+  served.length = 0;
+  thread.bell?.hold();
+  try {
+    for (let index = 0; index < count; index++) {
+      const task = queue.task(index);
+      const result = runSlab(task);
+      queue.setOutcome(index, result === true ? SlabOutcome.decided : failedOutcome(result));
+      if (result === true) served.push(task);
+      else isNews = true;
+      if (typeof result !== 'boolean') parentPort!.postMessage(result.message);
+    }
+  } finally {
+    thread.bell?.release();
+  }
+  queue.finish(count);
+  // Behind finish(): what becomes durable from here on, the syncer says to a front that finds the slab done.
+  for (const task of served) isNews ||= hosted(partitionOfTask(task)).isNews(slabOfTask(task));
+  if (isNews) parentPort!.postMessage(null);
+}
+const served: number[] = [];
+
+function failedOutcome(result: false | Error): SlabOutcome {
+  return result === false ? SlabOutcome.journalFailed : SlabOutcome.threw;
 }
 
 /** The syncer hears of the frames of all of them at once, and commits them together. */
