@@ -2,7 +2,7 @@
  * Entry point of a thread that hosts partitions: a Piscina pool of one thread runs this file. With a local journal it
  * hosts one.
  *
- * The thread owns no socket and no timer: between tasks Piscina parks it in Atomics.wait, where neither would run.
+ * The thread owns no socket and no timer: between slabs and tasks it sleeps in Atomics.wait, where neither would run.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Doorbell } from '../../engine/exchange/doorbell.js';
