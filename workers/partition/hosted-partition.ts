@@ -1,6 +1,7 @@
 /**
  * A partition on its thread, beside others: its memory, its journal, and what the front asks of it. Tasks: open the
- * journal and say what its unsettled tail touches; restore that state and replay the tail; then run slabs. The syncer's thread makes durable what is decided here.
+ * journal and say what its unsettled tail touches; restore that state and replay the tail; then run slabs. The
+ * syncer's thread makes durable what is decided here.
  */
 import { Protocol } from '../../engine/core/codes.js';
 import { hash64, hashHigh, hashLow } from '../../engine/core/hash.js';
