@@ -1,7 +1,7 @@
 /**
  * Slabs on their way from the front to a partitions' thread and back, in shared memory. While the thread serves the
- * queue, a batch costs neither a Piscina task nor a promise of it: the front writes the slab's number and wakes the
- * thread, and the thread writes down how it went.
+ * queue, a batch costs no Piscina task. The front writes the slab's number and wakes the thread, and the thread writes
+ * down how it went.
  *
  * Words: [0] rings, [1] slabs given, [2] slabs done, [3] where serving ends, or onAndOn. Behind them the slabs'
  * numbers (engine/exchange/partition-task.ts) and their results, each in a ring. The front writes rings, given, the end

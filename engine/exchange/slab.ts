@@ -7,8 +7,8 @@
  *   request  the bodies' bytes, as they arrived
  *   answer   the answers' bytes, as they leave
  *
- * Ownership alternates: the front fills an open slab and hands it over by its number (SlabQueue, or a Piscina task);
- * until the thread says that it is done, the thread alone touches it. The queue's counts are the fence: neither side
+ * Ownership alternates. The front fills an open slab and hands it over by its number (SlabQueue, or a Piscina task).
+ * Until the thread says that it is done, the thread alone touches it. The queue's counts are the fence: neither side
  * needs atomics on the columns. The answers may leave once the journal is durable up to lastSequence.
  */
 import { answerBytesMax } from '../core/limits.js';

@@ -132,8 +132,8 @@ export class HostedPartition {
   }
 
   /**
-   * Whether the front must hear of a slab that was run, before its syncer says anything: because the slab left nothing
-   * to be made durable, or has so many messages that the next one shall not wait for the disk.
+   * Whether the front needs a message about a slab that was run. It needs none where its syncer will send one: for few
+   * messages that left something to be made durable. Many shall not hold up the next slab until the disk has them.
    */
   isNews(index: number): boolean {
     const slab = this.#slabs[index]!;
