@@ -11,6 +11,7 @@ import { evictedCards } from './evicted-cards.js';
 import { feed } from './feed.js';
 import { flood } from './flood.js';
 import { hotAccount } from './hot-account.js';
+import { iso8583 } from './iso8583.js';
 import { lifeCycle } from './life-cycle.js';
 import { memory } from './memory.js';
 import { overload } from './overload.js';
@@ -29,6 +30,7 @@ export const scenarios: readonly Scenario[] = [
   connections,
   hotAccount,
   lifeCycle,
+  iso8583,
   coldCache,
   evictedCards,
   overload,
