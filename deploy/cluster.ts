@@ -61,6 +61,8 @@ function enginesOf({ settings, ports }: Cluster, { urls, secrets, kept }: Prepar
     isVital: ports.engines.length === 1,
     environment: {
       ...stackEnvironment(settings, secrets),
+      // For the approvals of STANDIN: a folder that no other engine writes to.
+      DATA_DIR: join(settings.dataDir, `engine-${index + 1}`),
       DATABASE_URL: urls.engine,
       JOURNAL: 'postgres',
       PARTITIONS: process.env['PARTITIONS'] || (kept === null ? '' : String(kept.partitions)),

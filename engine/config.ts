@@ -213,8 +213,8 @@ function standInAndPlace(
     stateAgeMsMax: feedStaleMsMax,
     engines: journal === 'local' ? 1 : undefined,
   });
-  if (standIn !== null && journal === 'postgres') {
-    throw new ConfigError('STANDIN needs JOURNAL=local: engines that share a database have no stand-in yet');
+  if (standIn !== null && journal === 'postgres' && variables.text('DATA_DIR', { fallback: '' }) === '') {
+    throw new ConfigError('STANDIN needs DATA_DIR, a folder of this engine alone: its approvals stand there first');
   }
   return {
     dataDir,

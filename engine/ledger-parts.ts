@@ -2,7 +2,7 @@
 import { ChangeLog } from '../platform/cache/change-log.js';
 import { clusterLinks, looksThrough } from './cluster.js';
 import type { EngineBase } from './engine-base.js';
-import type { Slab } from './exchange/slab.js';
+import { markBytes, type Slab } from './exchange/slab.js';
 import { LookupGuard } from './feed/lookup-guard.js';
 import { Admission } from './ledger/admission.js';
 import { DecisionReader } from './ledger/decision-reader.js';
@@ -18,6 +18,7 @@ import { LookupReads } from './lookups/lookup-reads.js';
 import { type LookupSource, Lookups } from './lookups/lookups.js';
 import { OwnerFinder } from './lookups/owner-finder.js';
 import { Warmer } from './lookups/warmer.js';
+import { createCodecs } from './protocols/registry.js';
 import { KnownCards } from './standin/known-cards.js';
 import { StandIn } from './standin/stand-in.js';
 
@@ -57,7 +58,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     (_, partition) =>
       new PartitionHost(partition, config, progress, database, shipper, nowMs, hostEvents, log, journal, threads),
   );
-  const { placement, looks, cluster } = config.journal === 'local' ? alone(hosts) : amongEngines(base, hosts);
+  const { placement, looks, cluster } = config.journal === 'local' ? alone(hosts) : amongEngines(base, hosts, standIn);
   const { partitionCount, seenIdsMax: idsPerPartition, cardsMax: cardsPerPartition } = config;
   const readerPartition = () => placement.readerPartition;
   const router = new Router({
@@ -107,7 +108,8 @@ function alone(hosts: readonly PartitionHost[]) {
   return { placement: new LocalPlacement(hosts), looks: looksAt(hosts), cluster: null };
 }
 
-function amongEngines(base: EngineBase, hosts: readonly PartitionHost[]) {
+function amongEngines(base: EngineBase, hosts: readonly PartitionHost[], standIn: StandIn | null) {
+  const codecs = standIn === null ? [] : createCodecs(base.config);
   const { config, holder, nowMs } = base;
   const { registry, links } = clusterLinks(base, () => forwarder.wake());
   const forwarder = new Forwarder({
@@ -117,6 +119,10 @@ function amongEngines(base: EngineBase, hosts: readonly PartitionHost[]) {
     selfId: holder,
     deadlineMs: config.partitionDeadlineMs,
     nowMs,
+    intercepts(protocol, marked, waiter) {
+      const codec = codecs[protocol];
+      return codec !== undefined && standIn!.intercepts(codec, marked.subarray(0, -markBytes), waiter);
+    },
   });
   return { placement: forwarder, looks: looksThrough(registry, links, hosts), cluster: { registry, links, forwarder } };
 }

@@ -19,6 +19,15 @@ import {
   startEngineProcess,
   until,
 } from '../testing/engine-process.js';
+import {
+  accountId,
+  card,
+  type Engine,
+  owned,
+  accounts as several,
+  severalEngines,
+  untilSpread,
+} from '../testing/several-engines.js';
 
 t.setTimeout(0);
 
@@ -209,4 +218,36 @@ t.test('a process that is killed while stand-in approvals wait for a full journa
   answers.compareCaps();
   const exposureMinor = await metric(place, 'standin_exposure_minor');
   t.ok(exposureMinor <= rule.perDayMinor, `${exposureMinor} with what no client received`);
+});
+
+t.test('an engine of two that is killed with approvals that are not booked books them at the new owner', async (t) => {
+  const { start, sql } = await severalEngines(t);
+  const settings = { DEADLINE_MS: '1500', STANDIN: JSON.stringify({ ...rule, engines: 2 }) };
+  const dataDir = folderFor(t);
+  const first = await start({ ...settings, DATA_DIR: dataDir });
+  const second = await start({ ...settings, DATA_DIR: folderFor(t) });
+  await untilSpread([first, second]);
+  const ask = (engine: Engine, number: number, id: string) =>
+    engine.client.native({ id, type: 'authorization', card: card(number), amount: 10, currency: 'USD' });
+  const numbers = Array.from({ length: several }, (_, index) => index + 1);
+  for (const number of numbers) t.equal((await ask(first, number, `before-${number}`)).status, 200);
+  const approved: { number: number; id: string; reply: Reply }[] = [];
+  await sql.begin(async (locked) => {
+    await locked`lock table journal_frames in exclusive mode`;
+    await Promise.all(
+      numbers.map(async (number) => {
+        const reply = await ask(first, number, `s-${number}`);
+        if (reply.status === 200) approved.push({ number, id: `s-${number}`, reply });
+      }),
+    );
+    await first.kill('SIGKILL');
+  });
+  t.ok(approved.length > 0, `${approved.length} approved`);
+  await until('the other one has all partitions', async () => (await owned(second)) === 6, 60_000);
+  const again = await start({ ...settings, DATA_DIR: dataDir });
+  await until('all are booked', async () => (await metric(again.place, 'standin_unbooked')) === 0, 60_000);
+  for (const { number, id, reply } of approved) {
+    t.equal(stableBody((await ask(second, number, id)).body), stableBody(reply.body), id);
+    t.equal((await engineBooks(second.place, accountId(number))).held, 20, accountId(number));
+  }
 });

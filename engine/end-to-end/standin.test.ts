@@ -4,11 +4,14 @@
  */
 import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
+import { folderFor } from '../../deploy/testing/for-test.js';
+import { readEngineConfig } from '../config.js';
 import { detailStandIn } from '../core/limit-names.js';
 import { answerOf, type Reply, stableBody } from '../testing/client.js';
 import { killThread } from '../testing/dying-storage.js';
 import { startTestEngine, type TestEngine } from '../testing/engine-inside.js';
-import { engineBooks, metric, opsGet, until } from '../testing/engine-process.js';
+import { engineBooks, engineEnvironment, metric, opsGet, until } from '../testing/engine-process.js';
+import { accountId, accounts, card, type Engine, severalEngines, untilSpread } from '../testing/several-engines.js';
 
 t.setTimeout(180_000);
 
@@ -142,4 +145,69 @@ t.test('a thread that is replaced: what it had journaled and could not answer is
   }
   t.equal((await engineBooks(engine.place, account)).held, 1 + 10 * answers.size);
   await settled(t, engine);
+});
+
+t.test(
+  'with the journal in PostgreSQL, which hangs: the owner stands in, and answers repeats of any engine',
+  async (t) => {
+    const { start, sql } = await severalEngines(t);
+    const settings = { DEADLINE_MS: '1500', STANDIN: JSON.stringify({ ...rule, engines: 2 }) };
+    const engines = [
+      await start({ ...settings, DATA_DIR: folderFor(t) }),
+      await start({ ...settings, DATA_DIR: folderFor(t) }),
+    ] as const;
+    await untilSpread(engines);
+    const ask = (engine: Engine, number: number, id: string) =>
+      engine.client.native(purchase(id, 100, { card: card(number) }));
+    const numbers = Array.from({ length: accounts }, (_, index) => index + 1);
+    // Each engine has known the ids of its partitions when it has approved.
+    for (const number of numbers) t.equal((await ask(engines[0], number, `before-${number}`)).status, 200);
+    const approved: { number: number; id: string; by: number; reply: Reply }[] = [];
+    await sql.begin(async (locked) => {
+      await locked`lock table journal_frames in exclusive mode`;
+      await Promise.all(
+        numbers.flatMap((number) =>
+          engines.map(async (engine, by) => {
+            const id = `${by}-${number}`;
+            const reply = await ask(engine, number, id);
+            if (standsIn(reply)) approved.push({ number, id, by, reply });
+            else t.equal(reply.status, 503, 'the owner is the other engine, or the caps are reached');
+          }),
+        ),
+      );
+      t.same(new Set(approved.map(({ by }) => by)), new Set([0, 1]), 'both stand in for their partitions');
+      for (const { number, id, by, reply } of approved) {
+        t.equal(
+          stableBody((await ask(engines[1 - by]!, number, id)).body),
+          stableBody(reply.body),
+          'at the other engine',
+        );
+      }
+    });
+    for (const { place } of engines) {
+      await until('every approval is booked', async () => (await metric(place, 'standin_unbooked')) === 0, 30_000);
+    }
+    for (const number of numbers) {
+      const count = approved.filter((one) => one.number === number).length;
+      t.ok(count * 100 <= rule.perCardMinor / 2, 'half of the cap of a card');
+      const { held } = await engineBooks(engines[0].place, accountId(number));
+      t.equal(held, 100 + 100 * count, accountId(number));
+    }
+    for (const { number, id, by, reply } of approved) {
+      t.equal(stableBody((await ask(engines[1 - by]!, number, id)).body), stableBody(reply.body), 'after it is booked');
+    }
+    t.ok(approved.length * 100 <= rule.perDayMinor);
+  },
+);
+
+t.test('with the journal in PostgreSQL it needs a share and a folder', async (t) => {
+  const environment = (changes: Record<string, string>) =>
+    engineEnvironment(
+      { databaseUrl: 'postgres://x/y', dataDir: '', authPort: 1, opsPort: 1 },
+      { JOURNAL: 'postgres', ...changes },
+    );
+  t.throws(() => readEngineConfig(environment({ STANDIN: JSON.stringify(rule), DATA_DIR: '/d' })), /needs engines/);
+  const shared = JSON.stringify({ ...rule, engines: 2 });
+  t.throws(() => readEngineConfig(environment({ STANDIN: shared })), /^STANDIN needs DATA_DIR/);
+  t.match(readEngineConfig(environment({ STANDIN: shared, DATA_DIR: '/d' })).standIn, { perCardMinor: 250 });
 });

@@ -28,6 +28,12 @@ export interface ForwarderOptions {
   readonly selfId: string;
   readonly deadlineMs: number;
   nowMs(): number;
+  /**
+   * Looks at a message of another engine before its partition does.
+   * @param marked the message and its mark, read during the call only
+   * @returns whether it needs its partition no more: it is answered, or is being answered
+   */
+  intercepts?(protocol: number, marked: Uint8Array, waiter: Waiter): boolean;
 }
 
 /** Messages that wait for an owner: what a partition of 20,000 messages a second gets in two deadlines. */
@@ -104,7 +110,8 @@ export class Forwarder implements Placement {
   }
 
   /** A message of another engine. @param marked its body and its mark, read during the call only */
-  fromPeer(partition: number, _protocol: number, marked: Uint8Array, waiter: PeerWaiter): void {
+  fromPeer(partition: number, protocol: number, marked: Uint8Array, waiter: PeerWaiter): void {
+    if (this.#options.intercepts?.(protocol, marked, waiter) === true) return;
     if (this.#isTakenHere(partition, marked, EntryFlag.marked, waiter)) return;
     this.#placeOrWait(new Message(this, partition, Buffer.from(marked), waiter, waiter));
   }
@@ -249,7 +256,8 @@ export class Forwarder implements Placement {
 
   /** A client that has gone without a 503 does not know the outcome, as with a partition here: it asks again. */
   #withdrawRefused({ partition, marked, waiter }: Message): void {
-    if (!waiter.isRefused) return;
+    // A booking is sent again until it is taken.
+    if (!waiter.isRefused || waiter.kind === EntryKind.standIn) return;
     if (this.#withdrawals.size >= withdrawalsMax) {
       this.withdrawalsDropped++;
       return;

@@ -53,8 +53,10 @@ export class MemoryLedger implements Ledger {
 
   /** Behind the router, which has just read the message. */
   #place(codec: Codec, partition: number, body: Uint8Array, waiter: Waiter): void {
-    const { standIn, placement } = this.#parts;
-    const guarded = standIn === null ? waiter : standIn.guard(codec, partition, body, waiter, this.#router.isNewId);
+    const { standIn, placement, hosts } = this.#parts;
+    // Elsewhere another engine has the ids, and the stand-in.
+    const isNewId = this.#router.isNewId && hosts[partition]!.knowsNewIds;
+    const guarded = standIn === null ? waiter : standIn.guard(codec, partition, body, waiter, isNewId);
     if (guarded !== null) placement.submit(partition, body, guarded);
   }
 

@@ -165,6 +165,10 @@ export class PartitionHost implements OwnedPartition {
   get state(): PartitionState {
     return this.#state;
   }
+  /** The partition is here, if not ready now, and the front knows each id that it remembers. */
+  get knowsNewIds(): boolean {
+    return this.#state !== 'away' && this.#state !== 'starting' && this.#areIdsKnown;
+  }
   /** Why the state is `failed`; '' otherwise. */
   get failure(): string {
     return this.#failure;

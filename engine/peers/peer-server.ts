@@ -8,6 +8,7 @@ import type { Log } from '../../platform/log.js';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
+import { EntryKind } from '../exchange/slab.js';
 import type { Waiter } from '../ledger/waiter.js';
 import { PeerClock } from './peer-clock.js';
 import { lookMsDefault, PeerConnection } from './peer-connection.js';
@@ -77,6 +78,8 @@ export const callsMax = 64;
 const protocols: ReadonlySet<number> = new Set(
   Object.values(Protocol).filter((protocol) => protocol !== Protocol.internal),
 );
+/** What an engine may ask: messages, and the booking of what it approved by stand-in. */
+const kinds: ReadonlySet<number> = new Set([...protocols, EntryKind.standIn]);
 
 export class PeerServer {
   readonly #options: PeerServerOptions;
@@ -278,7 +281,7 @@ class Asking {
     this.waiting++;
     const waiter = new PeerMessage(this, this.#counts, correlation, protocol, this.#nowMs - elapsedMs);
     if (this.waiting > asksMax) waiter.refuse(Reason.overloaded);
-    else if (!protocols.has(protocol)) waiter.refuse(Reason.systemError);
+    else if (!kinds.has(protocol)) waiter.refuse(Reason.systemError);
     else if (partition >= partitionCount) waiter.notOwner();
     else handlers.submit(partition, protocol, bytes.subarray(start + askHead, end), waiter);
   }

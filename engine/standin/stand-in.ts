@@ -137,6 +137,15 @@ export class StandIn {
     return guarded;
   }
 
+  /**
+   * A message that another engine sent to a partition here: repeats of what is approved and not booked are answered.
+   * @param body read during the call only
+   * @returns whether it is answered, or is being answered
+   */
+  intercepts(codec: Codec, body: Uint8Array, waiter: Waiter): boolean {
+    return this.#unbooked.size > 0 && this.guard(codec, 0, body, waiter, false) === null;
+  }
+
   /** A partition refused a message, or its time there is over. */
   readonly #partitionRefused = (guarded: GuardedWaiter, reason: Reason): void => {
     if (!this.#isApproved(guarded) && !guarded.inner.isSettled) guarded.inner.refuse(reason);
@@ -432,7 +441,7 @@ class BookingWaiter implements Waiter {
 
   answer(from: Answers, index: number): void {
     this.isSettled = true;
-    this.#ended(true, from.reason[index] === Reason.originalClosed);
+    this.#ended(from.status[index] === EntryStatus.decided, from.reason[index] === Reason.originalClosed);
   }
 
   refuse(): void {

@@ -66,8 +66,8 @@ export class StandInBooking {
   }
 
   /**
-   * Leaves the entry's status: none where it is booked, a lookup, no room, or unavailable. The reason of what is booked
-   * is originalClosed where it holds nothing.
+   * Leaves the entry's status: decided where it is booked, a lookup, no room, or unavailable. The reason of what is
+   * booked is originalClosed where it holds nothing.
    */
   run(slab: Slab, index: number): void {
     const { answers, memory } = this.#parts;
@@ -86,7 +86,7 @@ export class StandInBooking {
     } else if (place === notFound) {
       this.#book(slab, index, { place: revocation, isApproved: false, isRevoked: !isNew });
     } else if (this.#isBooked()) {
-      slab.status[index] = EntryStatus.none;
+      slab.status[index] = EntryStatus.decided;
       slab.reason[index] = Reason.approved;
       slab.answerFlags[index] = AnswerFlag.repeated;
     } else this.#book(slab, index, { place, isApproved: memory.record.outcome().approved, isRevoked: false });
@@ -156,7 +156,7 @@ export class StandInBooking {
     const over = opensTransaction ? transaction : transactionAbsent;
     committer.commit(slab, index, request, outcome, owner, account, transaction, over, root, replaces);
     if (card !== null && outcome.spendCountDelta !== 0) cardBooks.noteSpend();
-    slab.status[index] = EntryStatus.none;
+    slab.status[index] = EntryStatus.decided;
     slab.reason[index] = outcome.transactionStatus === TransactionStatus.none ? Reason.originalClosed : Reason.approved;
   }
 }
