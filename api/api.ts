@@ -7,7 +7,7 @@ import { ConnectionGate, measureConnections } from '../platform/process/connecti
 import { diskOf } from '../platform/process/disk.js';
 import { Seals } from '../platform/redis/seal.js';
 import { openTraces } from '../platform/tracing/open-traces.js';
-import type { Traces } from '../platform/tracing/traces.js';
+import { measureTraces, type Traces } from '../platform/tracing/traces.js';
 import { Access } from './auth/access.js';
 import { Actors } from './auth/actors.js';
 import { FailedSignIns } from './auth/failed-sign-ins.js';
@@ -178,6 +178,7 @@ export function createServices(config: ApiConfig, log: Log, traces: Traces | nul
   watches.measure(telemetry, health);
   watchImages(imagePool, telemetry);
   const ledgerWatch = new LedgerWatch({ store: new BooksStateStore(database), database, watches });
+  measureTraces(telemetry, traces);
   const live = new Live({ ...config, surroundings: ledgerWatch });
   watchLive(live, telemetry);
   watchDatabase(database, telemetry, health);

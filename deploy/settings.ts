@@ -18,6 +18,8 @@ export interface DeploySettings {
   readonly opsPort: number;
   readonly apiPort: number;
   readonly apiOpsPort: number;
+  /** Host and port of CONSOLE_HOST, which the API judges; empty: the console is at the API's port. */
+  readonly consoleHost: string;
 }
 
 export class SettingError extends Error {
@@ -49,6 +51,7 @@ export function readSettings(environment: Environment = process.env): DeploySett
     opsPort: readInteger(environment, 'OPS_PORT', 8081, 1, 65_535),
     apiPort: readInteger(environment, 'API_PORT', 3000, 1, 65_535),
     apiOpsPort: readInteger(environment, 'API_OPS_PORT', 3001, 1, 65_535),
+    consoleHost: environment['CONSOLE_HOST'] ?? '',
   };
 }
 

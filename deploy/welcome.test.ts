@@ -30,3 +30,11 @@ t.test('without demo data no demo login is named', async (t) => {
   const text = welcomeOf(readSettings({ DATABASE_URL: 'postgres://127.0.0.1/books' }), null);
   t.notMatch(text, /example\.com|password123|card_demo|secret/);
 });
+
+t.test('the console is named where CONSOLE_HOST puts it', async (t) => {
+  const placesOf = (CONSOLE_HOST: string) => stackPlaces(readSettings({ CONSOLE_HOST }));
+  t.match(placesOf(''), 'console             http://127.0.0.1:3000/console\n');
+  t.match(placesOf('10.0.0.5:3002'), 'console             http://10.0.0.5:3002/console\n');
+  t.match(placesOf('0.0.0.0:3002'), 'console             http://127.0.0.1:3002/console\n');
+  t.match(placesOf('[::1]:3002'), 'console             http://[::1]:3002/console\n');
+});

@@ -27,14 +27,21 @@ export async function writeCurlCredentials(dataDir: string, secrets: ProcessorSe
 }
 
 /** Where one engine and one API answer. */
-export function stackPlaces({ host, opsHost, authPort, opsPort, apiPort, apiOpsPort }: DeploySettings): string {
+export function stackPlaces(settings: DeploySettings): string {
+  const { host, opsHost, authPort, opsPort, apiPort, apiOpsPort } = settings;
   const [ops, apiOps] = [localUrl(opsHost, opsPort), localUrl(opsHost, apiOpsPort)];
   return `  authorization port  ${localUrl(host, authPort)}/v1/authorizations
   operations          ${ops}/health   ${ops}/metrics
-  console             ${localUrl(host, apiPort)}/console
+  console             ${consoleUrl(settings)}/console
   app                 ${localUrl(host, apiPort)}/app
   account API         ${localUrl(host, apiPort)}/api/docs
   its operations      ${apiOps}/health   ${apiOps}/metrics`;
+}
+
+function consoleUrl({ consoleHost, host, apiPort }: DeploySettings): string {
+  if (consoleHost === '') return localUrl(host, apiPort);
+  const at = consoleHost.lastIndexOf(':');
+  return localUrl(consoleHost.slice(0, at).replace(/[[\]]/g, ''), Number(consoleHost.slice(at + 1)));
 }
 
 /**

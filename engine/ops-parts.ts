@@ -1,4 +1,6 @@
 /** What watches an engine: metrics, health, the log of declines, and the looks that they take once a second. */
+
+import { measureTraces } from '../platform/tracing/traces.js';
 import { Protocol } from './core/codes.js';
 import type { EngineBase } from './engine-base.js';
 import type { PartitionStats } from './exchange/partition-task.js';
@@ -42,6 +44,7 @@ export function opsParts(base: EngineBase, parts: LedgerParts, ownership: Owners
   measureStandIn(telemetry, parts.standIn);
   measureOwnership(telemetry, hosts, ownership);
   ownership.measure(telemetry);
+  measureTraces(telemetry, base.traces);
   const room = new JournalRoom(config, base.journal.directory, hosts);
   measureRoom(telemetry, config, room);
   const memory = new MemoryRoom(config, hosts);

@@ -202,3 +202,13 @@ t.test('a connection that is cut during the lookup of its caller leaves no reque
   t.equal((await api.request('GET', '/api/me', { token })).status, 200);
   await until('no request is under way', () => tenants.tenants === 0);
 });
+
+t.test('the files of the pages count for the wide bound of their address alone', async (t) => {
+  const limits = { RATE_LIMIT_ANONYMOUS_PER_MINUTE: '3', RATE_LIMIT_ADDRESS_PER_MINUTE: '20' };
+  const { get, statuses } = await fixture(t, limits);
+  const page = await get('/app', undefined, '192.0.2.7');
+  const [, file] = /(\/assets\/[^"]+\.js)/.exec(page.text)!;
+  t.equal(await statuses(10, () => get(file!, undefined, '192.0.2.7')), Array(10).fill(200).join(' '));
+  t.equal(await statuses(3, () => get('/app', undefined, '192.0.2.7')), '200 200 429', 'the page itself counts');
+  t.equal(await statuses(7, () => get(file!, undefined, '192.0.2.7')), '200 200 200 200 200 200 429');
+});

@@ -9,6 +9,8 @@
  * - Signing in, refreshing and signing out (`ownCounts`) have counts of their own for each address. People must get in
  *   and out beside senders of junk at the same address. Failed sign-ins are limited in auth/failures.ts; a refresh
  *   token cannot be guessed.
+ * - The pages' files (`/assets/`) count for the wide bound of their address alone: one page loads a dozen of them, and
+ *   people behind one address would take the others' requests away.
  * - All requests of an address together have a wide bound.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -47,6 +49,8 @@ export interface RateLimitOptions {
 
 /** Of an address, for each of `ownCounts`: 300 a second, since 200 successful sign-ins must always pass. */
 const signInsPerMinute = 18_000;
+/** Of the files of the pages (api/pages/pages.ts). */
+const assetsUrl = '/assets/*';
 /** First letters of the counts. */
 const ownCounts: ReadonlyMap<string, string> = new Map([
   ['/api/auth/login', 's'],
@@ -115,6 +119,7 @@ export class RateLimiter {
       this.#admit(this.#windows.take(`${own}${address}`, signInsPerMinute), reply);
       return undefined;
     }
+    if (request.routeOptions.url === assetsUrl) return undefined;
     const known = this.#callers.known(request.headers.authorization);
     if (known instanceof Promise) return known.then((caller) => this.#count(caller, address, request, reply));
     this.#count(known, address, request, reply);

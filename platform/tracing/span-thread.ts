@@ -26,6 +26,7 @@ export class SpanThread implements SpanSink {
   readonly #worker: Worker;
   #waiting: (readonly [TraceIds, SpanTimes])[] = [];
   #handed = 0;
+  dropped = 0;
   #timer: NodeJS.Timeout | null = null;
   #hasEnded = false;
   #random = '';
@@ -62,7 +63,10 @@ export class SpanThread implements SpanSink {
   }
 
   add(ids: TraceIds, span: SpanTimes): void {
-    if (this.#hasEnded || this.#handed + this.#waiting.length >= handedMax) return;
+    if (this.#hasEnded || this.#handed + this.#waiting.length >= handedMax) {
+      this.dropped++;
+      return;
+    }
     this.#waiting.push([ids, span]);
     this.#timer ??= setTimeout(() => this.#handOver(), handOverMs).unref();
   }

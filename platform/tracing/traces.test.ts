@@ -29,6 +29,7 @@ function traces(every: number) {
   const added: { ids: TraceIds; span: SpanTimes }[] = [];
   let count = 0;
   const sink = {
+    dropped: 0,
     newTraceId: () => trace,
     newSpanId: () => String(++count).padStart(16, '0'),
     add: (ids: TraceIds, span: SpanTimes) => void added.push({ ids, span }),

@@ -3,6 +3,8 @@
  * TRACE_EVERY is traced, and each slow or failed one, up to a bound a second: in an overload all are slow.
  */
 
+import type { Metrics } from '../metrics/metrics.js';
+
 /** Beyond so many a second spans are dropped: to make and to send these takes about a hundredth of a core. */
 const tracesPerSecondMax = 200;
 
@@ -28,6 +30,8 @@ export interface SpanSink {
   newTraceId(): string;
   newSpanId(): string;
   add(ids: TraceIds, span: SpanTimes): void;
+  /** Spans that were not taken, because as many as allowed wait. */
+  readonly dropped: number;
   close(): Promise<void>;
 }
 
@@ -99,7 +103,20 @@ export class Traces {
     for (const part of parts) this.#sink.add({ traceId, parentId, spanId: this.#sink.newSpanId() }, part);
   }
 
+  /** Spans that the exporter did not take. */
+  get droppedSpans(): number {
+    return this.#sink.dropped;
+  }
+
   close(): Promise<void> {
     return this.#sink.close();
   }
+}
+
+/** @param traces null: nothing is traced, and nothing is dropped */
+export function measureTraces(metrics: Metrics, traces: Traces | null): void {
+  const whole = 'Traces that were not made, because there were too many in a second';
+  metrics.counter('traces_dropped_total', whole, [], (counter) => counter.inc(traces?.dropped ?? 0));
+  const spans = 'Spans that the exporter did not take, because TRACE_URL is slow or away';
+  metrics.counter('trace_spans_dropped_total', spans, [], (counter) => counter.inc(traces?.droppedSpans ?? 0));
 }

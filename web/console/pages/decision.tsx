@@ -81,6 +81,7 @@ export default function DecisionPage({ params }: PageProps) {
           <section class="panel stack" aria-labelledby="about-title">
             <h2 id="about-title">{t('why.about')}</h2>
             <About decision={value} />
+            <p class="soft">{t('why.rawMessage')}</p>
           </section>
         </div>
       </div>
