@@ -1,5 +1,5 @@
 /** Reads a message of ISO 8583. Bytes from outside never throw: what is wrong with them is a value. */
-import { CharacterClass, classesOf, hexValueOf } from './characters.js';
+import { ascii, CharacterClass, type CharacterSet, classesOf, hexValueOf } from './characters.js';
 import { type IsoMessage, messageBytesLimit } from './message.js';
 import { BitmapWire, type Packager, Padding, Prefix, prefixBytesOf, Wire } from './packager.js';
 import { type IsoFault, type IsoRefusal, isoRefusal } from './refusal.js';
@@ -46,9 +46,11 @@ function readMessage(packager: Packager, start: number, message: IsoMessage): Is
   let last = 1;
   for (let word = 0; word < 4; word++) {
     let rest = bitmap[word]!;
+    let present = rest;
     while (rest !== 0) {
       const bit = Math.clz32(rest);
-      rest &= ~(0x80000000 >>> bit);
+      const mask = 0x80000000 >>> bit;
+      rest &= ~mask;
       const field = word * 32 + bit + 1;
       const before = place.at;
       const fault = readField(packager, field, message);
@@ -56,9 +58,13 @@ function readMessage(packager: Packager, start: number, message: IsoMessage): Is
         last = field;
         continue;
       }
+      present &= ~mask;
       first ??= isoRefusal(fault, field, before - start);
-      if (fault !== 'content' && fault !== 'padding') return first;
+      if (fault === 'content' || fault === 'padding') continue;
+      message.present[word] = present & ~rest;
+      return first;
     }
+    message.present[word] = present;
   }
   if (first === null && place.at !== place.end) return isoRefusal('trailing', last, place.at - start);
   return first;
@@ -136,11 +142,12 @@ function readField(packager: Packager, field: number, message: IsoMessage): IsoF
   if (wireBytes > place.end - place.at) return 'truncated';
   const at = place.at;
   place.at = at + wireBytes;
-  const to = message.place(field, units);
-  const isRead = readValue(packager, field, wire, at, units, message, to);
-  if (isRead === null) return null;
-  message.remove(field);
-  return isRead;
+  // The message was cleared, so that each value goes behind the one before; readMessage says which are present.
+  const to = message.used;
+  message.used = to + units;
+  message.starts[field] = to;
+  message.ends[field] = to + units;
+  return readValue(packager, field, wire, at, units, message.bytes, to);
 }
 
 /** Bytes that a value of so many digits, characters or bytes takes. */
@@ -196,23 +203,13 @@ function readValue(
   wire: number,
   at: number,
   units: number,
-  message: IsoMessage,
+  target: Uint8Array,
   to: number,
 ): IsoFault | null {
   const source = place.bytes;
-  const target = message.bytes;
   switch (wire) {
-    case Wire.text: {
-      const { decode } = packager.characters[field]!;
-      const classes = packager.classes[field]!;
-      let isRight = true;
-      for (let index = 0; index < units; index++) {
-        const code = decode[source[at + index]!]!;
-        target[to + index] = code;
-        if ((classesOf[code]! & classes) === 0) isRight = false;
-      }
-      return isRight ? null : 'content';
-    }
+    case Wire.text:
+      return readText(source, at, units, packager.characters[field]!, packager.classes[field]!, target, to);
     case Wire.packed:
       return unpackDigits(packager, field, at, units, target, to);
     case Wire.bytes:
@@ -231,6 +228,34 @@ function readValue(
     default:
       return readSigned(packager, field, wire, at, units, target, to);
   }
+}
+
+function readText(
+  source: Uint8Array,
+  at: number,
+  units: number,
+  characters: CharacterSet,
+  classes: number,
+  target: Uint8Array,
+  to: number,
+): IsoFault | null {
+  let isRight = true;
+  if (characters === ascii) {
+    // Without a table for each byte: most links are so.
+    for (let index = 0; index < units; index++) {
+      const code = source[at + index]!;
+      target[to + index] = code;
+      if ((classesOf[code]! & classes) === 0) isRight = false;
+    }
+    return isRight ? null : 'content';
+  }
+  const { decode } = characters;
+  for (let index = 0; index < units; index++) {
+    const code = decode[source[at + index]!]!;
+    target[to + index] = code;
+    if ((classesOf[code]! & classes) === 0) isRight = false;
+  }
+  return isRight ? null : 'content';
 }
 
 function unpackDigits(
