@@ -1,7 +1,9 @@
 /** `make run` in real processes: what ends by itself is started again, and everything goes on without a person. */
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import t from 'tap';
 import { until } from '../engine/testing/engine-process.js';
 import { databaseFor, folderFor } from './testing/for-test.js';
@@ -32,6 +34,18 @@ t.test('a service that ends under make run is started again, and the others cont
     const sequence = await run.metric('journal_sequence');
     await until('what was decided is settled', async () => (await run.metric('shipper_sequence')) >= sequence, 60_000);
   };
+
+  await t.test('the simulator needs nothing but the environment of the run', async (t) => {
+    const simulator = fileURLToPath(new URL('../bench/simulate/main.js', import.meta.url));
+    const args = [simulator, 'story', 'hotel', 'lost-answer', '--protocol', 'all'];
+    const { PATH = '' } = process.env;
+    const env = {
+      ...{ PATH, HOST: runHost, DATA_DIR: dataDir, PROCESSOR_PASSWORD: 'a-password-of-the-tests' },
+      ...{ AUTH_PORT: String(run.ports.auth), OPS_PORT: String(run.ports.ops), API_PORT: String(run.ports.api) },
+    };
+    const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+    t.match(stdout, '8 played, 0 not as expected');
+  });
 
   await t.test('a killed Postgres is started again', async (t) => {
     const { postgres } = await run.pids();
