@@ -8,8 +8,10 @@ import { check } from '../testing/audit.js';
 import { Random } from '../testing/generator.js';
 import { runs } from '../testing/runs.js';
 import { World } from '../testing/world.js';
-import { Rolling } from './rolling.js';
+import { Level } from './limit-names.js';
+import { cellOf, Rolling } from './rolling.js';
 import type { RollingLimit } from './rules.js';
+import { Spend } from './spend.js';
 
 const hourMs = 3_600_000;
 const cellMsOf = (hours: number): number => (hours <= 24 ? 600_000 : 6 * hourMs);
@@ -133,4 +135,21 @@ t.test('what memory keeps of an entity has a bound, and returns from its row as 
     t.equal(again.used('amount', hours, nowMs), rolling.used('amount', hours, nowMs), `${hours} hours`);
   }
   t.ok(rolling.used('amount', 2160, nowMs) >= 12_960 && rolling.used('amount', 2160, nowMs) <= 12_996);
+});
+
+t.test('an entity that leaves memory and returns counts what it had', async (t) => {
+  const spend = new Spend(1);
+  const nowMs = Date.UTC(2026, 2, 27, 22);
+  const day = Math.floor(nowMs / 86_400_000);
+  spend.add(Level.card, 3, day, 500, 1, 7);
+  spend.addRolling(Level.card, 3, day, cellOf(nowMs), 500, 1);
+  const { amounts, counts, rolling } = spend.use(Level.card, 3, day)!;
+  t.ok(spend.makeRoom(1, 7), 'its newest record is settled');
+  t.equal(spend.rolling(Level.card, 3), null);
+  t.notOk(spend.isKnown(Level.card, 3), 'so it is looked up');
+  spend.add(Level.card, 4, day, 1, 1, 8);
+  t.equal(spend.rolling(Level.card, 4), null, 'the entity in its place has no rolling window');
+  t.ok(spend.makeRoom(1, 8));
+  t.ok(spend.load(Level.card, 3, day, amounts, counts, null, rolling));
+  t.equal(spend.rolling(Level.card, 3)!.used('amount', 1, nowMs), 500);
 });

@@ -166,7 +166,9 @@ function putLimits(target: Uint8Array, view: DataView, start: number, context: C
 
 function putRolling(target: Uint8Array, start: number, context: Context): number {
   const { books, card, account, userSpend, cardRules, userRules, accountRules } = context;
-  const [ofCard, ofUser, ofAccount] = [rollingOf(cardRules), rollingOf(userRules), rollingOf(accountRules)];
+  const ofCard = rollingOf(cardRules);
+  const ofUser = rollingOf(userRules);
+  const ofAccount = rollingOf(accountRules);
   const counts = ofCard.length | (ofUser.length << rollingBitsEach) | (ofAccount.length << (2 * rollingBitsEach));
   let position = putInteger(target, start, counts);
   if (counts === 0) return position;

@@ -2,7 +2,8 @@
 import t from 'tap';
 import { answerOf, nativePath } from '../testing/client.js';
 import { startTestEngine } from '../testing/engine-inside.js';
-import { opsGet, untilSettled } from '../testing/engine-process.js';
+import { opsGet, until, untilSettled } from '../testing/engine-process.js';
+import { card as cardOf, type Engine, owned, severalEngines, untilSpread } from '../testing/several-engines.js';
 
 const rolling = [
   { hours: 24, amount: 1000, count: 4 },
@@ -54,4 +55,29 @@ t.test('a rolling window counts on over restarts, from the journal and from Post
   const shown = JSON.parse((await opsGet(place, `/admin/windows?card=${row!['id']}`)).text);
   const sum = shown.card.rolling.fine.reduce((total: number, [, , amount]: number[]) => total + amount!, 0);
   t.equal(sum, 951, 'the windows of the ops port have the cells');
+});
+
+t.test('a rolling window counts on at the engine that takes a lost one over', async (t) => {
+  const { start, sql } = await severalEngines(t);
+  await sql`insert into limits (level, entity_id, limits) select 0, id, ${sql.json({ rolling })} from cards`;
+  const slow = { DEADLINE_MS: '3000' };
+  const [first, second] = (await Promise.all([start(slow), start(slow)])) as [Engine, Engine];
+  await untilSpread([first, second]);
+  const cards = Array.from({ length: 12 }, (_, index) => cardOf(index + 1));
+  for (const [index, card] of cards.entries()) {
+    // A 503 of a busy machine decides nothing.
+    const ask = () => first.client.authorize(`before-${index}`, card, 700);
+    await until(`${card} has spent`, async () => answerOf(await ask()).approved === true);
+  }
+  await first.kill('SIGKILL');
+  await until('the other engine has all partitions', async () => (await owned(second)) === 6);
+  for (const [index, card] of cards.entries()) {
+    let answer: ReturnType<typeof answerOf> | null = null;
+    const ask = async () => {
+      answer = answerOf(await second.client.authorize(`after-${index}`, card, 301));
+      return answer.responseCode !== undefined && answer.reason !== 'system_error';
+    };
+    await until(`${card} is decided`, ask);
+    t.match(answer, { approved: false, reason: 'limit_exceeded', detail: 'card.rolling.0.amount' }, card);
+  }
 });
