@@ -58,6 +58,7 @@ const forms = {
     framing: { length: 'binary2', header: { kind: 'tpdu' }, keepAlive: 'echo' },
   },
   ebcdic: { packager: { version: 1987, encoding: 'ebcdic' }, framing: { length: 'ascii4' } },
+  bare: { packager: { ...testPackager, overrides: { 38: null, 54: null } }, framing: testFraming },
   newer: { packager: { version: 1993, encoding: 'ascii' }, framing: { length: 'binary4' } },
 } as const;
 type FormName = keyof typeof forms;
@@ -241,6 +242,12 @@ for (const name of ['plain', 'packed', 'ebcdic', 'newer'] as const) {
     t.same(await booksOf(account), [300, 300]);
   });
 }
+
+t.test('an answer leaves out what the link has no field for', async (t) => {
+  const { pan } = await freshCard();
+  const answer = await (await open(t, 'bare')).ask(isoMessage('0100', pan, 100));
+  t.same([answer[39], answer[38], answer[54]], ['00', undefined, undefined]);
+});
 
 t.test('a frame of nothing is echoed where the link says so', async (t) => {
   const client = await open(t, 'packed');

@@ -40,6 +40,7 @@ t.test('a link with everything keeps what it says', async (t) => {
       bcdPadding: 'right_f',
       overrides: {
         48: { format: 'b...999', encoding: 'binary', prefix: 'bcd', prefixCounts: 'wire', bcdPadding: 'left_zero' },
+        39: { format: 'an2' },
         127: null,
       },
     },

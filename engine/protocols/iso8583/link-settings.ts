@@ -219,6 +219,10 @@ function checkParts(given: GivenLink, index: number): void {
   }
   const named = [...(echoFields ?? []), partialApproval?.field, traceField];
   const absent = named.find((number) => number !== undefined && !known.has(number));
+  const codeLength = (given.responseCodes ?? packager.version) === 1987 ? 2 : 3;
+  if (known.length[39] !== codeLength) {
+    throw fault(`[${index}]`, `needs ${codeLength} characters for field 39, as its responseCodes have`);
+  }
   if (absent !== undefined) throw fault(`[${index}]`, `names field ${absent}, which its packager does not have`);
 }
 

@@ -32,13 +32,19 @@ export class PeerWriter {
   }
 
   /**
+   * A link whose packager does not have a field gets the message without it.
    * @param header of the message that this answers; null: it answers none
    * @returns false where the message does not fit into the link's form
    */
   write(message: IsoMessage, header: Uint8Array | null): boolean {
     const chunk = this.#room(this.#framing.frameBytesMax);
-    const length = pack(this.#packager, message, chunk, this.#used + this.#framing.overheadBytes);
-    if (typeof length !== 'number') return false;
+    const at = this.#used + this.#framing.overheadBytes;
+    let length = pack(this.#packager, message, chunk, at);
+    while (typeof length !== 'number') {
+      if (length.fault !== 'unknown_field') return false;
+      message.remove(length.field);
+      length = pack(this.#packager, message, chunk, at);
+    }
     this.#used += this.#framing.finish(chunk, this.#used, length, header, header !== null);
     return true;
   }
