@@ -4,8 +4,11 @@
  */
 import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
+import { embeddedRoles } from '../../deploy/database-roles.js';
+import { startEmbeddedPostgres } from '../../deploy/embedded-postgres.js';
 import { seedAccounts } from '../../deploy/seed-accounts.js';
 import { databaseFor, folderFor } from '../../deploy/testing/for-test.js';
+import { migrate } from '../../sql/migrate.js';
 import { answerOf, Client, type Reply, stableBody } from '../testing/client.js';
 import { killThread } from '../testing/dying-storage.js';
 import { startTestEngine } from '../testing/engine-inside.js';
@@ -251,3 +254,35 @@ t.test('an engine of two that is killed with approvals that are not booked books
     t.equal((await engineBooks(second.place, accountId(number))).held, 20, accountId(number));
   }
 });
+
+for (const journal of ['local', 'postgres'] as const) {
+  t.test(`a Postgres that is stopped (JOURNAL=${journal})`, async (t) => {
+    const dataDir = folderFor(t);
+    const options = { dataDir, log: () => undefined, settings: { fsync: 'off', full_page_writes: 'off' } };
+    let server = await startEmbeddedPostgres(options);
+    t.teardown(() => server.stop());
+    const { urls } = await embeddedRoles(dataDir, server.url);
+    await migrate({ databaseUrl: urls.owner });
+    // With a local journal partitions decide until the feed is stale; the writer's lease goes on.
+    const stale = { FEED_STALE_MS_MAX: '2000', LEASE_MS: '60000' };
+    const changes = {
+      ...(journal === 'local' ? stale : {}),
+      ...{ JOURNAL: journal, PARTITIONS: '2', DEADLINE_MS: '1500' },
+      STANDIN: JSON.stringify({ ...rule, engines: 1, stateAgeMsMax: 600_000 }),
+    };
+    const engine = await startTestEngine(t, {
+      ...{ databaseUrl: urls.engine, adminUrl: server.url, accounts, cardsPerAccount: 1 },
+      changes,
+    });
+    const answers = new Answers(t, () => engine.client);
+    await answers.load(4, () => answers.asked >= 4 * accounts);
+    await server.stop();
+    await answers.load(16, () => answers.standIns >= 60);
+    server = await startEmbeddedPostgres(options);
+    await until('it is ready again', () => isReady(engine.place), 60_000);
+    await quiet(t, engine.place, engine.sql, 2);
+    await answers.compareRepeats();
+    await answers.compareBooks(engine.place, false);
+    answers.compareCaps();
+  });
+}
