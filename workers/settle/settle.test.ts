@@ -609,3 +609,26 @@ t.test('a statement whose connection is killed changes nothing, and the next att
   t.same(await booksOf(sql, 1), [1000, 900, 100, 0]);
   t.same(await booksOf(sql, 2), [1000, 900, 100, 0]);
 });
+
+t.test('on a new database a follow-up is settled by its key, however many transactions came since', async (t) => {
+  const { sql } = await ledgerFor(t);
+  // Plans are made now, while there is no transaction.
+  await settleAll(sql, [authorization]);
+  await settleAll(sql, [cleared], 2);
+  await sql`
+    insert into transactions (id, account_id, amount, approved_amount, held_amount, posted_amount, refunded_amount,
+      newest_spend_amount, created_at, updated_at, partition, spend_day, newest_spend_day, type, status, reason, detail,
+      channel, forced)
+    select 'other-' || n, 1, 0, 0, 0, 0, 0, 0, now(), now(), 0, 0, 0, 1, 1, 0, 0, 0, false
+    from generate_series(1, 3000) n`;
+  const read = async (): Promise<number> => {
+    await sql`select pg_stat_force_next_flush()`;
+    const [row] = await sql<{ read: number }[]>`
+      select sum(idx_tup_read)::integer as read from pg_stat_user_indexes where relname = 'transactions'`;
+    return row!.read;
+  };
+  await settleAll(sql, [{ ...authorization, id: 'b' }], 3);
+  const before = await read();
+  await settleAll(sql, [{ ...cleared, id: 'd', root: 'b', original: 'b' }], 4);
+  t.ok((await read()) - before < 100, 'and not by a look at all of them');
+});
