@@ -393,3 +393,19 @@ t.test('a commit of several partitions that the server warns of is followed by o
     [1, 0, 1],
   );
 });
+
+t.test('a frame of a few messages is one row, and a large one is stored in pieces', async (t) => {
+  const { sql, owner } = await place(t);
+  const log = owner();
+  await log.takeOver(1, atMs);
+  const pieces = async (): Promise<number> => {
+    const [row] = await sql<{ bytes: number }[]>`
+      select sum(pg_relation_size(reltoastrelid))::integer as bytes from pg_class
+      where relname like 'journal_frames_p0_%' and reltoastrelid <> 0`;
+    return row!.bytes;
+  };
+  await frame(log, 1, 'x'.repeat(7000));
+  t.equal(await pieces(), 0);
+  await frame(log, 2, 'x'.repeat(20_000));
+  t.ok((await pieces()) > 0);
+});
