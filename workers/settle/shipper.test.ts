@@ -381,7 +381,9 @@ t.test('in a long outage the shipper keeps its position, its pauses are bounded,
 });
 
 t.test('while the front is busy a small backlog waits a little, and a large one does not wait', async (t) => {
-  const { postgres, shipper, open, options } = world({ tuning: { backlogRecordsMax: 10, holdBackMax: 3 } });
+  const { postgres, shipper, open, options } = world({
+    tuning: { backlogRecordsMax: 10, holdBackMax: 3, holdBackFewMax: 3 },
+  });
   const writer = open();
   options.progress.setRequestsInFlight(1000);
   shipper.resume(0);
@@ -390,6 +392,22 @@ t.test('while the front is busy a small backlog waits a little, and a large one 
   let turns = 0;
   for (; postgres.calls === 0; turns++) await turn();
   t.ok(turns >= 3 && turns < 20, `the shipper waited, but not for ever: ${turns}`);
+  await shipper.stop();
+});
+
+t.test('few records wait until no more come, also where no request is in flight', async (t) => {
+  const { postgres, shipper, open } = world({ tuning: { fewRecords: 50, stillMin: 6, holdBackFewMax: 1000 } });
+  const writer = open();
+  shipper.resume(0);
+  for (let step = 0; step < 20; step++) await turn();
+  for (let number = 1; number <= 10; number++) {
+    append(writer, [numbered(number)]);
+    for (let step = 0; step < 2; step++) await turn();
+  }
+  t.equal(postgres.calls, 0, 'one after the other comes');
+  for (let turns = 0; postgres.calls === 0 && turns < 100; turns++) await turn();
+  t.equal(await shipper.drain(60_000), true);
+  t.equal(postgres.calls, 1, 'and one statement settles all of them');
   await shipper.stop();
 });
 

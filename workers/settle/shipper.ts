@@ -141,6 +141,9 @@ class PartitionShipper {
   #halt = false;
   #attempt = 0;
   #heldBack = 0;
+  #lastBacklog = 0;
+  /** Steps since a record came. */
+  #still = 0;
   readonly #turns: SettleTurns;
   readonly #nowMs: () => number;
   #waiters: DrainWaiter[] = [];
@@ -370,9 +373,13 @@ class PartitionShipper {
 
   /** Standing back a few delays makes batches larger; resting while the front is busy leaves it the cores. */
   #holdsBack(backlog: number): boolean {
-    const { holdBackMax, recordsMax } = this.#tuning;
-    const inFlight = this.#options.progress.requestsInFlight;
-    const gathered = inFlight === 0 || backlog >= recordsMax || this.#heldBack >= holdBackMax;
+    const { holdBackMax, holdBackFewMax, fewRecords, stillMin, recordsMax } = this.#tuning;
+    this.#still = backlog === this.#lastBacklog ? this.#still + 1 : 0;
+    this.#lastBacklog = backlog;
+    const isFew = backlog < fewRecords;
+    const isIdle = this.#options.progress.requestsInFlight === 0 && (!isFew || this.#still >= stillMin);
+    const waitsMax = isFew ? Math.max(holdBackMax, holdBackFewMax) : holdBackMax;
+    const gathered = isIdle || backlog >= recordsMax || this.#heldBack >= waitsMax;
     const hasTurn = () => !this.#isFrontBusy || this.#hurry() === 1 || this.#turns.take(this, this.#nowMs());
     const isWanted = this.#waiters.length > 0 || this.#options.progress.waitingForRoom > 0;
     if (isWanted || (gathered && hasTurn())) {
