@@ -47,7 +47,7 @@ const columns = (): readonly Column<FoundTransaction>[] => [
   {
     title: t('found.what'),
     cell: ({ status, reason, detail }) =>
-      status === 'declined' ? `${textOf('reason', reason) ?? reason} ${detail ?? ''}` : t('found.status', { status }),
+      `${status === 'declined' ? (textOf('reason', reason) ?? reason) : t('found.status', { status })} ${detail ?? ''}`,
   },
   { title: t('found.merchant'), cell: ({ merchant }) => merchant.name ?? '–' },
   { title: t('found.customer'), cell: ({ customerName }) => customerName ?? '–' },

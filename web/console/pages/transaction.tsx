@@ -41,6 +41,7 @@ export default function TransactionPage({ params }: PageProps) {
           {textOf('reason', reason) ?? reason} {detail ?? ''}
         </p>
       )}
+      {approved && detail !== undefined && <p class="verdict">{detail}</p>}
       <Facts
         facts={[
           [t('found.transaction'), <code key="id">{value.id}</code>],
