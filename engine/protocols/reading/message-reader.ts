@@ -346,15 +346,14 @@ export class MessageReader {
   }
 
   #readHint(field: FieldNode, bytes: Uint8Array, index: number, end: number): number {
-    const after = skipValue(bytes, index, end);
-    if (after < 0) return -1;
     const first = bytes[index];
     const isText = first === quote;
+    // An escape may hide a word.
+    const after = isText ? plainStringEnd(bytes, index + 1, end) + 1 : skipValue(bytes, index, end);
+    if (after <= 0) return -1;
     if (!isText && first !== letterT && first !== letterF) return this.#store(field, 0, after);
     const start = isText ? index + 1 : index;
     const textEnd = isText ? after - 1 : after;
-    // An escape may hide a word.
-    if (isText && plainStringEnd(bytes, start, end) !== textEnd) return -1;
     const { words } = field;
     for (let at = 0; at < words.length; at++) {
       if (equalsAscii(bytes, start, textEnd, words[at]!)) return this.#store(field, field.codes[at]!, after);
