@@ -1,7 +1,7 @@
 /** Signing in and out of the console and the app, in a real browser. */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
-import { allViews, openBrowser, visit } from '../testing/browser.js';
+import { allViews, openBrowser, type Visit, visit } from '../testing/browser.js';
 import { signInToApp, signInToConsole, startStack } from '../testing/stack.js';
 
 const pages = [
@@ -76,6 +76,28 @@ t.test('the pages run with their files at another origin', async (t) => {
         scripts.every((script) => script.startsWith(`${assets}/`)),
         'every script comes from the other origin',
       );
+      if (name === 'app') await keptByWorker(t, assets, { page, evaluate });
     });
   }
 });
+
+/** The app starts from what its service worker keeps, while the other origin is away. */
+async function keptByWorker(
+  t: Test,
+  assets: string,
+  { page, evaluate }: Pick<Visit, 'page' | 'evaluate'>,
+): Promise<void> {
+  const kept = await evaluate<string[]>(`navigator.serviceWorker.ready.then(() => caches.keys())
+    .then((names) => Promise.all(names.map((name) => caches.open(name).then((cache) => cache.keys()))))
+    .then((lists) => lists.flat().map(({ url }) => url))`);
+  t.ok(kept.filter((url) => url.startsWith(`${assets}/assets/`)).length > 4, 'files of the other origin are kept');
+  // What the worker answers reaches no route of the page.
+  let asked = 0;
+  await page.route(`${assets}/assets/**/*.js`, (route) => {
+    asked++;
+    return route.abort();
+  });
+  await page.reload();
+  await page.locator('#content').waitFor();
+  t.equal(asked, 0, 'no script comes from the network');
+}
