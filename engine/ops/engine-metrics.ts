@@ -119,6 +119,12 @@ export function measurePeers(
     ['peer_withdrawals_waiting', 'Approvals to withdraw that are not acknowledged', () => forwarder.withdrawalsWaiting],
   ];
   for (const [name, help, value] of gauges) metrics.gauge(name, help, [], (target) => target.set(value()));
+  metrics.histogram(
+    'peer_round_trip_seconds',
+    'Time from a ping to its pong: the way to another engine and back, with the event loops of both',
+    [],
+    () => [links.roundTrips.observed()],
+  );
   const counters: [string, string, () => number][] = [
     ['peer_asked_total', 'Messages that were sent to their owner', () => links.asked],
     ['peer_lost_total', 'Messages whose outcome is unknown because a connection broke', () => forwarder.lost],

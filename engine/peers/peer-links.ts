@@ -5,6 +5,7 @@
  */
 import { connect, type TLSSocket } from 'node:tls';
 import type { Log } from '../../platform/log.js';
+import { Buckets } from '../../platform/metrics/buckets.js';
 import { Reason, reasonTable } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
 import { EntryStatus } from '../exchange/slab.js';
@@ -54,12 +55,20 @@ export interface PeerLinksOptions {
   readonly versions?: PeerVersions;
 }
 
+interface LinkOptions extends PeerLinksOptions {
+  readonly roundTrips: Buckets;
+}
+
+/** A connection with so many pings unanswered has been closed long before. */
+const pingsUnansweredMax = 64;
 /** From one try to connect to the next: doubles up to the maximum, which is below what a lease lasts. */
 const reconnectMsMin = 50;
 const reconnectMsMax = 1000;
 
 export class PeerLinks {
-  readonly #options: PeerLinksOptions;
+  readonly #options: LinkOptions;
+  /** From each ping to its pong, ms: the way to another engine and back, and the event loops of both. */
+  readonly roundTrips = new Buckets();
   readonly #keys: PeerKeys;
   readonly #links = new Map<string, PeerLink>();
   readonly #timer: NodeJS.Timeout;
@@ -68,7 +77,7 @@ export class PeerLinks {
   readonly #gone = { asked: 0, bytesOut: 0 };
 
   constructor(options: PeerLinksOptions) {
-    this.#options = options;
+    this.#options = { ...options, roundTrips: this.roundTrips };
     this.#keys = new PeerKeys(options.keys);
     this.#timer = setInterval(() => {
       for (const link of this.#links.values()) link.look();
@@ -185,10 +194,12 @@ interface Call {
 
 class PeerLink implements PeerLinkCounts {
   readonly peer: PeerAddress;
-  readonly #options: PeerLinksOptions;
+  readonly #options: LinkOptions;
   readonly #keys: PeerKeys;
   readonly #flushAll: () => void;
   #connection: PeerConnection | null = null;
+  /** When the pings were sent that have no pong yet. */
+  #pingedMs: number[] = [];
   /** The other end has accepted the hello. */
   isConnected = false;
   #isClosed = false;
@@ -214,7 +225,7 @@ class PeerLink implements PeerLinkCounts {
   #bytesOut = 0;
 
   /** @param flush of all links */
-  constructor(peer: PeerAddress, options: PeerLinksOptions, keys: PeerKeys, flush: () => void) {
+  constructor(peer: PeerAddress, options: LinkOptions, keys: PeerKeys, flush: () => void) {
     this.peer = peer;
     this.#flushAll = flush;
     this.#options = options;
@@ -251,10 +262,11 @@ class PeerLink implements PeerLinkCounts {
     const take = (kind: number, bytes: Buffer, start: number, end: number) => this.#take(kind, bytes, start, end);
     const connection = new PeerConnection(socket, chunk, take, (error) => this.#closedBy(error), false);
     this.#connection = connection;
+    this.#pingedMs = [];
     socket.once('secureConnect', () => {
       this.#isOffered = true;
       connection.frames.hello(this.#options.selfId, this.peer.id, this.#version);
-      connection.frames.ping(performance.now());
+      this.#ping(connection);
       connection.send();
     });
   }
@@ -319,10 +331,22 @@ class PeerLink implements PeerLinkCounts {
     const connection = this.#connection;
     if (connection === null) return;
     if (this.isConnected) {
-      connection.frames.ping(performance.now());
+      this.#ping(connection);
       connection.send();
     }
     connection.look();
+  }
+
+  #ping(connection: PeerConnection): void {
+    const nowMs = performance.now();
+    if (this.#pingedMs.length < pingsUnansweredMax) this.#pingedMs.push(nowMs);
+    connection.frames.ping(nowMs);
+  }
+
+  /** Pongs come in the order of their pings. */
+  #ponged(): void {
+    const pingedMs = this.#pingedMs.shift();
+    if (pingedMs !== undefined) this.#options.roundTrips.add(performance.now() - pingedMs);
   }
 
   /** The connection that takes more; null where there is none, or too much waits on it. */
@@ -396,12 +420,13 @@ class PeerLink implements PeerLinkCounts {
       case PeerFrame.welcome:
         this.isConnected = true;
         // Behind it the other engine hears of every id.
-        this.#connection!.frames.ping(performance.now());
+        this.#ping(this.#connection!);
         this.#connection!.send();
         this.#reconnectMs = reconnectMsMin;
         this.#options.changed?.();
         break;
       case PeerFrame.pong:
+        this.#ponged();
         break;
       case PeerFrame.answer:
         this.#answer(bytes, start, end);

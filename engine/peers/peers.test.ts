@@ -573,3 +573,17 @@ t.test('a length out of its bounds is refused before memory is taken for it', as
     t.throws(() => reader.push(head), { name: 'PeerProtocolError' });
   }
 });
+
+t.test('the time of each ping to its pong is counted, also behind a connection that broke', async (t) => {
+  const { port } = await serve(t);
+  const links = new PeerLinks({ keys: ['key'], selfId: 'a', nowMs, log, lookMs });
+  t.teardown(() => links.close());
+  const proxy = await TcpProxy.start(port);
+  t.teardown(() => proxy.close());
+  links.setPeers([{ id: 'b', host: '127.0.0.1', port: proxy.port }]);
+  await until('some are counted', async () => links.roundTrips.count >= 5);
+  proxy.drop();
+  const { count } = links.roundTrips;
+  await until('more are counted', async () => links.roundTrips.count >= count + 5);
+  t.ok(links.roundTrips.sum > 0);
+});
