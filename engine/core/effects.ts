@@ -204,14 +204,19 @@ function undoPurchase({ outcome, request, books, transaction }: Context): void {
   outcome.olderSpendCountDelta = posted > 0 && remaining === 0 ? -1 : 0;
 }
 
-/** A refund that was credited at once did not happen. It had given the windows nothing back, for it stood alone. */
-function undoRefund({ outcome, books, transaction }: Context): void {
+/**
+ * A refund that was credited at once did not happen, or only a part of it: the amount says what remains. It had given
+ * the windows nothing back, for it stood alone.
+ */
+function undoRefund({ outcome, request, books, transaction }: Context): void {
   const { transactions } = books;
   const credited = Math.max(0, 0 - transactions.posted(transaction));
-  outcome.amountMinor = credited;
-  outcome.approvedAmountMinor = credited;
-  outcome.postedDelta = credited;
-  outcome.transactionStatus = credited > 0 ? TransactionStatus.reversed : TransactionStatus.completed;
+  const remaining = Math.min(credited, Math.max(0, request.amountMinor));
+  const undone = credited - remaining;
+  outcome.amountMinor = undone;
+  outcome.approvedAmountMinor = undone;
+  outcome.postedDelta = undone;
+  outcome.transactionStatus = undone > 0 && remaining === 0 ? TransactionStatus.reversed : TransactionStatus.completed;
 }
 
 function closedStatus(context: Context, whenNothingPosted: TransactionStatus): TransactionStatus {

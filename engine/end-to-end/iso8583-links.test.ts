@@ -249,6 +249,18 @@ t.test('an answer leaves out what the link has no field for', async (t) => {
   t.same([answer[39], answer[38], answer[54]], ['00', undefined, undefined]);
 });
 
+t.test(
+  'the system asks a silent peer whether it is there',
+  { skip: process.platform === 'linux' ? false : 'its timers are not shown here' },
+  async (t) => {
+    await open(t, 'plain');
+    const port = ports.plain.toString(16).toUpperCase().padStart(4, '0');
+    // Address, peer, state (1: established), queues, and the timer (2: of keep-alive).
+    const asking = new RegExp(`^ *[0-9]+: [0-9A-F]{8}:${port} [0-9A-F:]+ 01 [0-9A-F:]+ 02:`, 'm');
+    await until('its timer runs', () => asking.test(readFileSync('/proc/net/tcp', 'latin1')));
+  },
+);
+
 t.test('a frame of nothing is echoed where the link says so', async (t) => {
   const client = await open(t, 'packed');
   client.socket.write(Uint8Array.of(0, 0));
@@ -355,10 +367,14 @@ t.test('no card number is in the journal, the database, the log or the metrics',
   const asked = isoMessage('0100', pan!, 100);
   const { 2: _pan, ...anonymous } = isoMessage('0100', byTrack!, 100, { 35: `${byTrack}=30121010000012300000` });
   const inTexts = { 43: `SHOP ${pan}`.padEnd(40) };
+  const spaced = pan!.replace(/(....)/g, '$1 ').trim();
+  // Fifteen of its digits fill the field.
+  const inParts = { 42: pan!.slice(0, 15), 43: `AT ${spaced}`.padEnd(40) };
+  const cut = { 43: `ANY SHOP ${pan}`.padEnd(40), 42: '378282246310005' };
   for (const fields of [
     ...[asked, { ...asked, 4: '000000000999' }, isoMessage('0100', unknown!, 1), anonymous as IsoFields],
     ...[isoMessage('0120', unknown!, 1), reversalOf('0420', asked), isoMessage('0100', pan!, 1, { 49: '000' })],
-    isoMessage('0100', pan!, 1, inTexts),
+    ...[inTexts, inParts, cut].map((texts) => isoMessage('0100', pan!, 1, texts)),
   ]) {
     await client.ask(fields);
   }
@@ -373,7 +389,7 @@ t.test('no card number is in the journal, the database, the log or the metrics',
   const kept = [...rows.map(({ text }) => text), ...files, engine.logged, await metrics(place)].join('\n');
   t.ok(kept.includes(testPanToken(pan!)), 'the token is where the card number is not');
   t.ok(kept.includes('SHOP ************4321'), 'also where a text of the merchant has it');
-  for (const secret of [pan!, unknown!, byTrack!]) {
+  for (const secret of [pan!, unknown!, byTrack!, spaced, pan!.slice(0, 13), '378282246310005']) {
     t.notOk(kept.includes(secret), `nothing has ${secret}`);
     t.notOk(kept.includes(Buffer.from(secret).toString('hex')), `nothing has ${secret} as bytes`);
   }

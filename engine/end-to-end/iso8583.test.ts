@@ -173,6 +173,76 @@ t.test('a reversal releases all, or all but what DE 95 says remains', async (t) 
   t.same(await booksOf(account), [0, 0]);
 });
 
+t.test('a reversal after which as much remains as there was, or more, releases nothing', async (t) => {
+  const { account, pan } = await freshCard();
+  const asked = message('0100', pan, 2000);
+  t.equal(await code(asked), '00');
+  for (const remaining of [2000, 2001]) {
+    t.equal(await code(reversalOf('0420', asked, { 95: remains(remaining) })), '00');
+    t.same(await booksOf(account), [2000, 0], `${remaining} remains`);
+  }
+  // Some senders say what remains in DE 4 too.
+  t.equal(await code({ ...reversalOf('0420', asked, { 95: remains(700) }), 4: '000000000700' }), '00');
+  t.same(await booksOf(account), [700, 0]);
+  const posted = message('0200', pan, 500);
+  t.equal(await code(posted), '00');
+  t.equal(await code(reversalOf('0420', posted, { 95: remains(500) })), '00');
+  t.same(await booksOf(account), [700, 500]);
+});
+
+t.test('a reversal of a part of a refund takes back that part', async (t) => {
+  const { account, pan } = await freshCard();
+  const refund = message('0200', pan, 700, { 3: '200000' });
+  t.equal(await code(refund), '00');
+  for (const [remaining, posted] of [
+    [900, -700],
+    [300, -300],
+    [300, -300],
+    [500, -300],
+    [0, 0],
+    [300, 0],
+  ] as const) {
+    t.equal(await code(reversalOf('0420', refund, { 95: remains(remaining) })), '00');
+    t.same(await booksOf(account), [0, posted], `${remaining} remains`);
+  }
+});
+
+t.test('a billing amount of zeros beside an amount is none', async (t) => {
+  const { account, pan } = await freshCard();
+  const zeros = { 6: '000000000000', 51: '840' };
+  t.equal(await code(message('0100', pan, 500, zeros)), '00');
+  t.same(await booksOf(account), [500, 0], 'a purchase, and no verification');
+  t.equal(await code(message('0120', pan, 300, zeros)), '00');
+  t.same(await booksOf(account), [800, 0]);
+  t.equal(await code(message('0100', pan, 500, { ...zeros, 49: '978' })), '12', 'in another currency');
+  t.equal(await code(message('0100', pan, 0, zeros)), '85');
+  const billed = { 49: '978', 6: '000000000600', 51: '840' };
+  t.equal(await code(message('0100', pan, 500, billed)), '00');
+  t.same(await booksOf(account), [1400, 0]);
+});
+
+t.test('what was posted at once is taken back where the reversal does not say what it was', async (t) => {
+  const { account, pan } = await freshCard();
+  const [byType, byKey] = [message('0200', pan, 100), message('0200', pan, 20)];
+  for (const asked of [byType, byKey]) t.equal(await code(asked), '00');
+  t.equal(await code(message('0420', pan, 100, { 90: `0000${originalOf(byType).slice(4)}` })), '00');
+  t.same(await booksOf(account), [0, 20], 'DE 90 without a type');
+  t.equal(await code({ ...byKey, mti: '0420', 37: '000000000000' }), '00');
+  t.same(await booksOf(account), [0, 0], 'the key of the original');
+});
+
+t.test('a reversal that leaves money posted is acknowledged and counted', async (t) => {
+  const { account, pan } = await freshCard();
+  const asked = message('0100', pan, 100);
+  t.equal(await code(asked), '00');
+  t.equal(await code(message('0220', pan, 100, { 90: originalOf(asked) })), '00');
+  const unbooked = 'iso8583_unbooked_total{link="network"}';
+  const before = await metric(main.place, unbooked);
+  t.equal(await code(reversalOf('0420', asked)), '00');
+  t.same(await booksOf(account), [0, 100]);
+  t.equal(await metric(main.place, unbooked), before + 1);
+});
+
 t.test('a reversal finds its original in the order DE 90, DE 37 with others, trace id', async (t) => {
   const { account, pan } = await freshCard();
   const [one, two, three] = [1, 20, 300].map((amount) => message('0100', pan, amount, { 62: `trace-of-${amount}` }));

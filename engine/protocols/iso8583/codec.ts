@@ -43,7 +43,7 @@ export type Meaning =
   /** The amount is what remains of the hold, or of what was posted at once. */
   | 'holdRemains'
   | 'postedRemains'
-  /** Takes back a refund. */
+  /** Takes back a refund, all but the amount. */
   | 'refunded';
 
 const meanings: readonly Meaning[] = ['plain', 'capture', 'posted', 'holdRemains', 'postedRemains', 'refunded'];

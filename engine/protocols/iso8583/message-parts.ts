@@ -31,11 +31,13 @@ export interface Money {
 
 /**
  * What is decided: the amount in the cardholder's currency where the network has converted it, else that of the
- * purchase. Both are in minor units.
+ * purchase. Both are in minor units. Some senders fill DE 6 with zeros where they convert nothing: a purchase must not
+ * become a verification by that.
  * @returns the field that is at fault instead
  */
 export function moneyOf(message: IsoMessage): Money | number {
-  const [amountField, currencyField] = message.has(6) && message.has(51) ? [6, 51] : [4, 49];
+  const isConverted = message.has(6) && message.has(51) && (message.integer(6) !== 0 || message.integer(4) === 0);
+  const [amountField, currencyField] = isConverted ? [6, 51] : [4, 49];
   const amountMinor = message.has(amountField) ? message.integer(amountField) : 0;
   if (Number.isNaN(amountMinor)) return amountField;
   const packed = currencyOf(message.text(currencyField));

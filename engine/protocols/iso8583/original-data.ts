@@ -40,8 +40,10 @@ export function remainingOf(message: IsoMessage, version: Version, amountMinor: 
     return before > purchased ? amountMinor : 0;
   }
   const remaining = readReplacementAmounts(message)?.transactionMinor ?? 0;
-  if (!(remaining > 0 && remaining < purchased)) return 0;
+  if (remaining === 0) return 0;
+  // Also where as much remains as there was, or more: such a reversal asks to release nothing.
   if (amountMinor === purchased) return remaining;
+  if (!(purchased > 0)) return 0;
   // In the cardholder's currency at the rate of the message itself.
   const [billed, whole] = [BigInt(amountMinor), BigInt(purchased)];
   return Number((billed * BigInt(remaining) + whole / 2n) / whole);

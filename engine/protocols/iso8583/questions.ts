@@ -28,7 +28,7 @@ export interface Reference {
 
 /** Finds what an earlier message of this link's card was, where DE 90 does not say it. */
 export interface OriginalFinder {
-  has(id: string): boolean;
+  byId(id: string): Pick<Reference, 'isPosted'> | undefined;
   find(reference: Pick<Reference, 'retrieval' | 'trace'>): Reference | undefined;
 }
 
@@ -161,10 +161,13 @@ class QuestionReader {
   #reversal(): Reading {
     const { message, link, money } = this.#parts;
     // Many hosts repeat the key of what they reverse in the reversal itself.
-    const { idOf, isPosted } = this.#original() ?? { idOf: this.#ownQuestion, isPosted: false };
+    const { idOf, isPosted } = this.#original() ?? this.#ownOriginal();
     const remaining = remainingOf(message, link.packager.version, money.amountMinor);
     const reversal = { type: 'reversal' } as const;
-    if (refunds.test(this.#type)) return this.#decide('reversal', reversal, 'refunded', idOf);
+    if (refunds.test(this.#type)) {
+      const left = remaining === 0 ? {} : { ...this.#amount(), amount: remaining };
+      return this.#decide('reversal', { ...reversal, ...left }, 'refunded', idOf);
+    }
     if (remaining === 0) return this.#decide('reversal', reversal, isPosted ? 'posted' : 'plain', idOf);
     const amount = { ...this.#amount(), amount: remaining };
     return this.#decide('reversal', { ...reversal, ...amount }, isPosted ? 'postedRemains' : 'holdRemains', idOf);
@@ -176,9 +179,16 @@ class QuestionReader {
     const data = originalDataOf(message, link.packager.version, key.acquirerId);
     const byData: Original | null =
       data === null ? null : { idOf: (card) => messageId(card, data.kind, data.key), isPosted: data.isPosted };
-    if (byData !== null && originals.has(byData.idOf(cards[0]!))) return byData;
+    // What it was is known better than what is said of it: its type may be zeros.
+    const known = byData === null ? undefined : originals.byId(byData.idOf(cards[0]!));
+    if (byData !== null && known !== undefined) return { ...byData, isPosted: known.isPosted };
     const found = originals.find(this.#reference);
     return found === undefined ? byData : { idOf: () => found.id, isPosted: found.isPosted };
+  }
+
+  #ownOriginal(): Original {
+    const known = this.#parts.originals.byId(this.#ownQuestion(this.#parts.cards[0]!));
+    return { idOf: this.#ownQuestion, isPosted: known?.isPosted ?? false };
   }
 
   readonly #ownQuestion = (card: string): string => messageId(card, 'question', this.#parts.key);

@@ -56,7 +56,7 @@ function acknowledge(
   isReversalRequest: boolean,
 ): LinkOutcome {
   const isUnmatched = reason === Reason.originalNotFound;
-  if (isLost(reason)) {
+  if (isLost(reason, question.message.type === 'reversal')) {
     link.counts.unbooked++;
     link.unbooked(question.message.id, question.message.type, reason);
   }
@@ -65,13 +65,16 @@ function acknowledge(
   return code === ResponseCode.approved ? 'acknowledged' : 'declined';
 }
 
-/** Whether a decline keeps money out of the books. The others say that there was nothing left to do. */
-function isLost(reason: Reason): boolean {
+/**
+ * Whether a decline keeps money out of the books. The others say that there was nothing left to do. A reversal finds
+ * its original closed where that was posted: a person must see that the money stays there.
+ */
+function isLost(reason: Reason, isReversal: boolean): boolean {
   return (
     reason !== Reason.approved &&
     reason !== Reason.duplicateConflict &&
     reason !== Reason.originalNotFound &&
-    reason !== Reason.originalClosed
+    (reason !== Reason.originalClosed || isReversal)
   );
 }
 

@@ -22,8 +22,8 @@ export class KnownOriginals implements OriginalFinder {
     return this.#byId.size;
   }
 
-  has(id: string): boolean {
-    return this.#byId.has(id);
+  byId(id: string): Reference | undefined {
+    return this.#byId.get(id);
   }
 
   find({ retrieval, trace }: Pick<Reference, 'retrieval' | 'trace'>): Reference | undefined {

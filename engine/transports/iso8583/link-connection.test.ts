@@ -9,7 +9,8 @@ import { until } from '../../testing/engine-process.js';
 import { IsoClient } from '../../testing/iso-client.js';
 import { LinkConnection } from './link-connection.js';
 import { LinkCounts } from './link-counts.js';
-import type { LinkParts } from './link-options.js';
+import type { LinkParts, LinksOptions } from './link-options.js';
+import { IsoLinks } from './links.js';
 
 const startMs = Date.UTC(2026, 10, 28, 18, 0, 0);
 
@@ -94,4 +95,19 @@ t.test('a peer that does not take its answers is not read from, and is closed in
   connection.look(startMs + 10_002);
   t.equal(socket.destroyed, true);
   t.same([counts.slow, troubles], [1, ['the peer does not take its answers']]);
+});
+
+t.test('a link whose certificate cannot be used is refused in one line that names it', async (t) => {
+  const link = {
+    ...{ name: 'east', port: 9000 },
+    ...{ packager: { version: 1987, encoding: 'ascii' }, framing: { length: 'binary2' } },
+  };
+  const thisFile = new URL(import.meta.url).pathname;
+  for (const certFile of ['/absent/cert.pem', thisFile]) {
+    const settings = readLinkSettings(JSON.stringify([{ ...link, tls: { certFile, keyFile: thisFile } }]));
+    const message = /^ISO8583_LINKS: the tls files of link east cannot be used: .+$/;
+    const log = { warn: () => undefined };
+    const finder = { find: () => undefined };
+    t.throws(() => new IsoLinks(settings, {} as LinksOptions, finder, log), { message, name: 'ConfigError' });
+  }
 });

@@ -1,10 +1,16 @@
 /** The links of ISO 8583 over TCP: one port each, with as many connections as its settings permit. */
 import { readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type TLSSocket,
+} from 'node:tls';
+import { ConfigError } from '../../../platform/config/variables.js';
 import { boundConnections, ConnectionGate, type GateLog } from '../../../platform/process/connection-gate.js';
 import { Framing } from '../../protocols/iso8583/framing.js';
-import type { LinkSettings } from '../../protocols/iso8583/link-settings.js';
+import type { LinkSettings, LinkTlsSettings } from '../../protocols/iso8583/link-settings.js';
 import { Packager } from '../../protocols/iso8583/packager.js';
 import { type CardFinder, KnownCards } from './known-cards.js';
 import { KnownOriginals } from './known-originals.js';
@@ -15,6 +21,11 @@ import type { LinkParts, LinksOptions } from './link-options.js';
 /** How often connections are held against their bounds of time. */
 const lookMs = 1000;
 const handshakeMsMax = 10_000;
+/**
+ * Answers are written in batches already: nothing gains by waiting for more. The system asks a silent peer after a
+ * minute whether it is there: one that vanished without a word would keep its place among `connectionsMax` for ever.
+ */
+const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
 /** What a peer may take to receive the last answers. */
 const endMsMax = 1000;
 
@@ -88,23 +99,36 @@ class Link {
   }
 
   #createServer({ tls }: LinkSettings): Server {
-    // Answers are written in batches already: nothing gains by waiting for more.
-    if (tls === undefined) return createServer({ noDelay: true }, (socket) => this.#connected(socket));
+    if (tls === undefined) return createServer(socketOptions, (socket) => this.#connected(socket));
     const server = createTlsServer(
       {
-        cert: readFileSync(tls.certFile),
-        key: readFileSync(tls.keyFile),
-        ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile) }),
+        ...socketOptions,
+        ...this.#certificates(tls),
         requestCert: tls.requireClientCertificate,
         rejectUnauthorized: tls.requireClientCertificate,
         minVersion: 'TLSv1.2',
         handshakeTimeout: handshakeMsMax,
-        noDelay: true,
       },
       (socket: TLSSocket) => this.#connected(socket),
     );
     server.on('tlsClientError', () => this.parts.trouble(this.parts.settings.name, 'a TLS handshake failed'));
     return server;
+  }
+
+  /** @throws ConfigError that names the link, where a file cannot be read or is no PEM file of its kind */
+  #certificates({ certFile, keyFile, caFile }: LinkTlsSettings): SecureContextOptions {
+    try {
+      const files = {
+        cert: readFileSync(certFile),
+        key: readFileSync(keyFile),
+        ...(caFile === undefined ? {} : { ca: readFileSync(caFile) }),
+      };
+      createSecureContext(files);
+      return files;
+    } catch (error) {
+      const why = (error as Error).message;
+      throw new ConfigError(`ISO8583_LINKS: the tls files of link ${this.parts.settings.name} cannot be used: ${why}`);
+    }
   }
 
   #connected(socket: Socket): void {
