@@ -119,14 +119,17 @@ export class PartitionThread {
     pool.run({ kind: 'serve', queue: this.#queue.buffer }).then(
       () => this.collect(),
       (error: unknown) => {
-        if (pool !== this.#pool) return;
-        this.#isServing = false;
-        this.#rejectGiven(error);
+        if (pool === this.#pool) this.#abandonQueue(error);
       },
     );
   }
 
-  #rejectGiven(error: unknown): void {
+  /** What a thread left in the queue is not its successor's: no slab that is given from here on is counted with it. */
+  #abandonQueue(error: unknown): void {
+    this.#queue = this.#newQueue();
+    this.#takenCount = 0;
+    this.#thrown = [];
+    this.#isServing = false;
     for (const { reject } of this.#given.splice(0)) reject(error);
   }
 
@@ -174,12 +177,7 @@ export class PartitionThread {
       },
     });
     this.#pool = pool;
-    // What the thread before it left in the queue is not this one's.
-    this.#queue = this.#newQueue();
-    this.#takenCount = 0;
-    this.#thrown = [];
-    this.#isServing = false;
-    this.#rejectGiven(new Error("the partition's thread ended"));
+    this.#abandonQueue(new Error("the partition's thread ended"));
   }
 
   /** The thread ended: what was on it must be made again, on another one. */
