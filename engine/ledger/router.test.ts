@@ -5,8 +5,12 @@ import { hash64, hashHigh, hashLow } from '../core/hash.js';
 import { createNativeCodec } from '../protocols/native/codec.js';
 import { Router, type RouterOptions } from './router.js';
 
-function routerOf(partitionCount: number, learned: RouterOptions['learned'] = () => undefined): Router {
-  const more = { alwaysRemembersIds: false };
+function routerOf(
+  partitionCount: number,
+  learned: RouterOptions['learned'] = () => undefined,
+  alwaysRemembersIds = false,
+): Router {
+  const more = { alwaysRemembersIds };
   return new Router({
     partitionCount,
     idsPerPartition: 16,
@@ -49,4 +53,18 @@ t.test('an id that another engine has seen first leads to its partition, whateve
   second.learnCards(['card-of-0'], 0);
   second.learnPeerId(...seen[0]!);
   t.equal(second.route(codec, body('card-of-0')), 2);
+});
+
+t.test('with one partition and a stand-in, an id that another engine has seen first is not new', async (t) => {
+  const codec = createNativeCodec({ panKeys: new PanKeys(['key-of-this-test']), strictFields: false });
+  const body = (id: string) =>
+    Buffer.from(JSON.stringify({ id, type: 'authorization', card: 'card', amount: 1, currency: 'USD' }));
+  const seen: [number, number, number][] = [];
+  routerOf(1, (low, high, partition) => seen.push([low, high, partition]), true).route(codec, body('one-id'));
+  const second = routerOf(1, undefined, true);
+  second.learnPeerId(...seen[0]!);
+  second.route(codec, body('one-id'));
+  t.notOk(second.isNewId);
+  second.route(codec, body('other-id'));
+  t.ok(second.isNewId);
 });

@@ -74,7 +74,7 @@ export class Router {
 
   /** Another engine has seen an id with that hash first. */
   learnPeerId(low: number, high: number, partition: number): void {
-    if (this.#partitionCount === 1 || this.#ids.find(low, high) >= 0) return;
+    if (!this.#remembersIds || this.#ids.find(low, high) >= 0) return;
     this.#ids.learn(low, high, partition);
   }
 
