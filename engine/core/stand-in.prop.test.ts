@@ -120,6 +120,19 @@ t.test('each part of the rule refuses by itself', async (t) => {
   t.equal(refusal(limited({ perAuthorization: 99 })), 'limits');
   t.equal(refusal(limited({ daily: { amount: 99 } })), 'limits');
   t.equal(refusal(limited({ weekly: { count: 0 } })), 'limits');
+  t.equal(refusal(limited({ rolling: [{ hours: 1, amount: 99 }] })), 'limits');
+  t.equal(
+    refusal(
+      limited({
+        rolling: [
+          { hours: 9, amount: 500 },
+          { hours: 1, count: 0 },
+        ],
+      }),
+    ),
+    'limits',
+  );
+  t.equal(refusal(limited({ rolling: [{ hours: 1, amount: 100, count: 1 }] })), null);
   t.equal(refusal(limited({ mcc: { block: ['5411'] } })), 'limits');
   t.equal(refusal(limited({ merchants: { allow: ['m-1'] } })), 'limits');
   t.equal(refusal(limited({ countries: { allow: ['US'] } })), 'limits');

@@ -110,10 +110,15 @@ function limitsDecline({ cardRules, userRules, accountRules }: StandInCard, requ
   context.userRules = userRules;
   context.accountRules = accountRules;
   for (const rules of [cardRules, userRules, accountRules]) {
-    if (rules !== null && (request.amountMinor > Math.min(...rules.amounts) || Math.min(...rules.counts) < 1))
-      return true;
+    if (rules !== null && isAboveWindow(rules, request.amountMinor)) return true;
   }
   return purchaseChecks.some((declines) => declines(context));
+}
+
+/** Whether one purchase alone is more than some window allows. */
+function isAboveWindow({ amounts, counts, rolling }: Rules, amountMinor: number): boolean {
+  const amountMax = Math.min(...amounts, ...rolling.map(({ amount }) => amount));
+  return amountMinor > amountMax || Math.min(...counts, ...rolling.map(({ count }) => count)) < 1;
 }
 
 /**
