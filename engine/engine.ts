@@ -13,7 +13,8 @@ import type { Ownership } from './ownership.js';
 import { portParts } from './port-parts.js';
 import { compileNextCheck } from './protocols/reading/schema.js';
 import { SoleWriter } from './sole-writer.js';
-import { type StandInPlace, standInPlace } from './writer/journal-place.js';
+import { hasUnbooked } from './standin/stand-in.js';
+import { type StandInPlace, standInDirectory, standInPlace } from './writer/journal-place.js';
 
 /** How often waiting requests are held against their deadlines: late by this much at most. */
 const deadlineTickMs = 5;
@@ -142,6 +143,7 @@ class RunningEngine implements Engine {
     const { standIn } = this.#parts;
     if (standIn === null) return;
     const { config, database, holder, log } = this.#base;
+    if (standIn.rule === null && !(await hasUnbooked(standInDirectory(config)))) return;
     this.#standInPlace = await standInPlace(config, holder, await database.ledgerId(), log);
     await standIn.open(this.#standInPlace.directory);
     this.#timers.push(setInterval(() => standIn.bookSome(), bookingTickMs));

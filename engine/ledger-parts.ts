@@ -1,4 +1,5 @@
 /** The ledger put together: settling, lookups, one host a partition, and what finds the partition of a message. */
+import { existsSync } from 'node:fs';
 import { ChangeLog } from '../platform/cache/change-log.js';
 import { clusterLinks, looksThrough } from './cluster.js';
 import type { EngineBase } from './engine-base.js';
@@ -21,6 +22,7 @@ import { Warmer } from './lookups/warmer.js';
 import { createCodecs } from './protocols/registry.js';
 import { KnownCards } from './standin/known-cards.js';
 import { StandIn } from './standin/stand-in.js';
+import { standInDirectory } from './writer/journal-place.js';
 
 /** What the ledger reports while it works. */
 export interface LedgerEvents {
@@ -65,7 +67,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     partitionCount,
     idsPerPartition,
     cardsPerPartition,
-    alwaysRemembersIds: standIn !== null,
+    alwaysRemembersIds: config.standIn !== null,
     readerPartition,
     learned: (low, high, partition) => cluster?.links.gossip(low, high, partition),
   });
@@ -119,9 +121,10 @@ function amongEngines(base: EngineBase, hosts: readonly PartitionHost[], standIn
     selfId: holder,
     deadlineMs: config.partitionDeadlineMs,
     nowMs,
-    intercepts(protocol, marked, waiter) {
+    guard(protocol, marked, waiter) {
       const codec = codecs[protocol];
-      return codec !== undefined && standIn!.intercepts(codec, marked.subarray(0, -markBytes), waiter);
+      // Its own engine has asked for the id before, and alone may say that it is new.
+      return codec === undefined ? waiter : standIn!.guard(codec, 0, marked.subarray(0, -markBytes), waiter, false);
     },
   });
   return { placement: forwarder, looks: looksThrough(registry, links, hosts), cluster: { registry, links, forwarder } };
@@ -146,18 +149,18 @@ function shipperClient(
   });
 }
 
-/** Both null where it is off. */
+/** No cards where it is off, and no stand-in where nothing of an earlier run may be left to book either. */
 function standInParts(
   { config, log, nowMs, feed }: EngineBase,
   events: LedgerEvents,
   submit: (...booking: Parameters<Placement['submit']>) => void,
 ) {
   const { standIn: rule, deadlineMs } = config;
-  if (rule === null) return { standIn: null, knownCards: null };
-  const knownCards = new KnownCards();
+  if (rule === null && !existsSync(standInDirectory(config))) return { standIn: null, knownCards: null };
+  const knownCards = rule === null ? null : new KnownCards();
   const standIn = new StandIn({
     ...{ rule, deadlineMs, log, nowMs },
-    cards: knownCards,
+    cards: knownCards ?? { find: () => null },
     stateAgeMs: () => feed.state.ageMs,
     isStale: () => feed.isStale,
     mayApprove: () => events.mayApprove(),

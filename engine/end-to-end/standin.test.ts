@@ -2,6 +2,8 @@
  * Stand-in through a whole engine: what its partition could not answer is approved within the caps, has one answer, and
  * is held once, however the partition comes back.
  */
+import { type FileHandle, open } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { folderFor } from '../../deploy/testing/for-test.js';
@@ -40,6 +42,28 @@ async function settled(t: Test, engine: TestEngine): Promise<void> {
   const shipped = () => metric(engine.place, 'shipper_sequence{partition="0"}');
   await until('Postgres has caught up', async () => (await shipped()) >= sequence, 30_000);
   t.same((await auditBooks(engine.sql)).findings, []);
+}
+
+/** Every datasync of this thread's files hangs from here on. */
+async function holdDatasyncs(t: Test): Promise<{ release(): void }> {
+  const file = await open(folderFor(t));
+  const prototype = Object.getPrototypeOf(file) as FileHandle;
+  await file.close();
+  const { datasync } = prototype;
+  let resolve: () => void = () => undefined;
+  const released = new Promise<void>((then) => {
+    resolve = then;
+  });
+  prototype.datasync = async function (this: FileHandle) {
+    await released;
+    return datasync.call(this);
+  };
+  const release = () => {
+    prototype.datasync = datasync;
+    resolve();
+  };
+  t.teardown(release);
+  return { release };
 }
 
 t.test('a partition that hangs: one hold and one answer, whatever it decided of the same message', async (t) => {
@@ -145,6 +169,78 @@ t.test('a thread that is replaced: what it had journaled and could not answer is
   }
   t.equal((await engineBooks(engine.place, account)).held, 1 + 10 * answers.size);
   await settled(t, engine);
+});
+
+t.test('a repeat that was with the partition before the stand-in gets the same answer', async (t) => {
+  const engine = await startWithStandIn(t, { DEADLINE_MS: '3000' });
+  const { client, disk } = engine;
+  t.equal(answerOf(await client.native(purchase('before', 900))).approved, true);
+  // The funds are 1000: the partition approves the first of the two, and declines the other.
+  for (const [id, amount] of [
+    ['approved-there', 10],
+    ['declined-there', 200],
+  ] as const) {
+    disk.holdSyncs();
+    const first = client.native(purchase(id, amount));
+    await until('its sync hangs', () => disk.syncHeld);
+    let isAnswered = false;
+    void first.then(() => {
+      isAnswered = true;
+    });
+    const repeats: Promise<Reply>[] = [];
+    while (!isAnswered) {
+      repeats.push(client.native(purchase(id, amount)));
+      await pause(200);
+    }
+    const other = client.native(purchase(id, amount + 1));
+    const answer = await first;
+    t.ok(standsIn(answer), answer.body);
+    disk.heal();
+    for (const repeat of await Promise.all(repeats)) t.equal(stableBody(repeat.body), stableBody(answer.body), id);
+    t.equal((await other).status, 409);
+    await allBooked(engine);
+    t.equal(stableBody((await client.native(purchase(id, amount))).body), stableBody(answer.body), id);
+  }
+  t.equal((await engineBooks(engine.place, account)).held, 900 + 10 + 200);
+  await settled(t, engine);
+});
+
+t.test('both disks hang: the client is refused at its deadline, and nothing is held', async (t) => {
+  const engine = await startWithStandIn(t);
+  const { client, disk, place } = engine;
+  t.equal(answerOf(await client.native(purchase('before', 100))).approved, true);
+  const standInDisk = await holdDatasyncs(t);
+  disk.holdSyncs();
+  t.equal((await client.native(purchase('late', 10))).status, 503);
+  t.equal((await client.native(purchase('late', 10))).status, 503, 'nor can a repeat be answered');
+  standInDisk.release();
+  disk.heal();
+  await until('it is cancelled', async () => (await metric(place, 'standin_cancelled_total')) === 1);
+  await allBooked(engine);
+  let again = await client.native(purchase('late', 10));
+  await until('it is decided', async () => {
+    if (again.status === 503) again = await client.native(purchase('late', 10));
+    return again.status === 200;
+  });
+  t.match(answerOf(again), { approved: true, available: 890 });
+  t.equal((await engineBooks(place, account)).held, 110);
+  await settled(t, engine);
+});
+
+t.test('without STANDIN what was approved before is booked, and nothing more is approved', async (t) => {
+  const engine = await startWithStandIn(t);
+  const { client, disk, place } = engine;
+  t.equal(answerOf(await client.native(purchase('before', 100))).approved, true);
+  disk.failSyncs();
+  const approved = await client.native(purchase('owed', 50));
+  t.ok(standsIn(approved), approved.body);
+  disk.heal();
+  await engine.restart({ STANDIN: '' });
+  await allBooked(engine);
+  t.equal((await engineBooks(place, account)).held, 150);
+  t.equal(stableBody((await client.native(purchase('owed', 50))).body), stableBody(approved.body));
+  disk.failSyncs();
+  t.equal((await client.native(purchase('refused', 50))).status, 503);
 });
 
 t.test(

@@ -31,9 +31,9 @@ export interface ForwarderOptions {
   /**
    * Looks at a message of another engine before its partition does.
    * @param marked the message and its mark, read during the call only
-   * @returns whether it needs its partition no more: it is answered, or is being answered
+   * @returns the waiter for the partition; null: the message is answered, or is being answered
    */
-  intercepts?(protocol: number, marked: Uint8Array, waiter: Waiter): boolean;
+  guard?(protocol: number, marked: Uint8Array, waiter: Waiter): Waiter | null;
 }
 
 /** Messages that wait for an owner: what a partition of 20,000 messages a second gets in two deadlines. */
@@ -110,10 +110,11 @@ export class Forwarder implements Placement {
   }
 
   /** A message of another engine. @param marked its body and its mark, read during the call only */
-  fromPeer(partition: number, protocol: number, marked: Uint8Array, waiter: PeerWaiter): void {
-    if (this.#options.intercepts?.(protocol, marked, waiter) === true) return;
-    if (this.#isTakenHere(partition, marked, EntryFlag.marked, waiter)) return;
-    this.#placeOrWait(new Message(this, partition, Buffer.from(marked), waiter, waiter));
+  fromPeer(partition: number, protocol: number, marked: Uint8Array, peer: PeerWaiter): void {
+    const { guard } = this.#options;
+    const waiter = guard === undefined ? peer : guard(protocol, marked, peer);
+    if (waiter === null || this.#isTakenHere(partition, marked, EntryFlag.marked, waiter)) return;
+    this.#placeOrWait(new Message(this, partition, Buffer.from(marked), waiter, peer));
   }
 
   /** The view, a host or a connection has changed: what waits is tried again. */

@@ -97,8 +97,9 @@ export class MemoryLedger implements Ledger {
 
   /** Refuses what waits beyond its deadline. Called by one coarse timer. */
   expire(nowMs: number): void {
-    const { hosts, placement, lookups, cardOwners, accountOwners, deadlineMs } = this.#parts;
+    const { hosts, placement, lookups, cardOwners, accountOwners, deadlineMs, standIn } = this.#parts;
     placement.expire(nowMs);
+    standIn?.expire(nowMs);
     for (const { lane } of hosts) lane.expire(nowMs);
     lookups.expire(nowMs, deadlineMs);
     cardOwners.expire(nowMs, deadlineMs);

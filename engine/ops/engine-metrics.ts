@@ -69,7 +69,7 @@ export function measureStandIn(metrics: Metrics, standIn: StandIn | null): void 
   const gauges: [string, string, () => number | undefined][] = [
     ['standin_unbooked', 'Stand-in approvals that wait for their partition', () => standIn?.unbooked],
     ['standin_exposure_minor', 'What stand-in approvals of this UTC day come to', () => standIn?.exposure.totalMinor],
-    ['standin_exposure_max_minor', 'What they may come to at this engine', () => standIn?.rule.perDayMinor],
+    ['standin_exposure_max_minor', 'What they may come to at this engine', () => standIn?.rule?.perDayMinor],
     ['standin_journal_bytes', 'Size of the stand-in journal', () => standIn?.journalBytes],
     [
       'standin_journal_failed',

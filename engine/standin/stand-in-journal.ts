@@ -76,12 +76,7 @@ export class StandInJournal {
     lines: () => readonly JournalLine[],
   ): Promise<StandInJournal> {
     await mkdir(directory, { recursive: true });
-    const path = join(directory, fileName);
-    const content = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return Buffer.alloc(0);
-      throw error;
-    });
-    restore(readLines(content, path));
+    restore(await readJournal(directory));
     const { file, bytes } = await writeWhole(directory, lines());
     return new StandInJournal(directory, file, bytes, lines);
   }
@@ -161,6 +156,19 @@ export class StandInJournal {
     this.#failure ||= 'the stand-in journal is closed';
     await this.#file.close();
   }
+}
+
+/**
+ * The lines of the journal in a folder, none where there is no journal.
+ * @throws one line for a person when it is damaged
+ */
+export async function readJournal(directory: string): Promise<readonly JournalLine[]> {
+  const path = join(directory, fileName);
+  const content = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return Buffer.alloc(0);
+    throw error;
+  });
+  return readLines(content, path);
 }
 
 function textOf(line: JournalLine, batch: number, index: number): string {

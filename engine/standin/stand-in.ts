@@ -3,8 +3,9 @@
  * (engine/core/stand-in.ts) allows it (docs/standin.md, ADR 0030).
  *
  * One id has one answer. Only an id that was never asked before may get a stand-in. From then on every repeat is
- * answered here until the partition has booked it, and by the partition after that, from the same record. The lane sees
- * a guarded message as refused. So it revokes what the partition approves of it later.
+ * answered here until the partition has booked it, and by the partition after that, from the same record. That includes
+ * repeats that were with the partition already. The lane sees a guarded message as refused. So it revokes what the
+ * partition approves of it later.
  */
 import type { Log } from '../../platform/log.js';
 import { MessageType, Protocol } from '../core/codes.js';
@@ -20,7 +21,7 @@ import { AnswerFlag, EntryKind, EntryStatus } from '../exchange/slab.js';
 import type { Waiter } from '../ledger/waiter.js';
 import { answerBytesMax, type Codec } from '../protocols/codec.js';
 import type { KnownCard, KnownCards } from './known-cards.js';
-import { type JournalLine, StandInJournal } from './stand-in-journal.js';
+import { type JournalLine, readJournal, StandInJournal } from './stand-in-journal.js';
 
 /** Approvals that wait for their partition, some 2 KB of memory each. */
 export const unbookedMax = 10_000;
@@ -35,7 +36,8 @@ const logEveryMs = 10_000;
 const dayMs = 86_400_000;
 
 export interface StandInOptions {
-  readonly rule: StandInRule;
+  /** Null: it is off, and approvals of an earlier run are booked. */
+  readonly rule: StandInRule | null;
   readonly cards: Pick<KnownCards, 'find'>;
   readonly deadlineMs: number;
   readonly log: Log;
@@ -56,6 +58,8 @@ export class StandIn {
   readonly #exposure = new Exposure();
   /** Approved and not booked, by id, oldest first. */
   readonly #unbooked = new Map<string, Approval>();
+  /** Those of them that are not durable, with their clients, oldest first. */
+  readonly #undurable = new Map<Approval, Sent>();
   readonly #answer = new OneAnswer();
   readonly #record = new Uint8Array(recordBytesMax);
   readonly #view = new DataView(this.#record.buffer);
@@ -75,7 +79,7 @@ export class StandIn {
     this.#options = options;
   }
 
-  get rule(): StandInRule {
+  get rule(): StandInRule | null {
     return this.#options.rule;
   }
 
@@ -123,28 +127,31 @@ export class StandIn {
    * @returns the waiter for the partition; null: the message is answered, or is being answered
    */
   guard(codec: Codec, partition: number, body: Uint8Array, waiter: Waiter, isNewId: boolean): Waiter | null {
-    if (codec.protocol === Protocol.ledger) return waiter;
+    const { rule } = this.#options;
+    if (codec.protocol === Protocol.ledger || (rule === null && this.#unbooked.size === 0)) return waiter;
     const request = this.#request;
     // A copy: reading masks card numbers in place, and the partition must read what was sent.
     const bytes = Buffer.from(body);
     if (codec.read(request, bytes, 0, bytes.length) !== null) return waiter;
     if (this.#unbooked.size > 0 && this.#isAboutUnbooked(new Sent(codec, bytes, waiter), request)) return null;
     // An id that holds a card number is kept as a hash, which only a partition makes.
-    if (!isNewId || request.type !== MessageType.authorization || request.hidden !== null) return waiter;
+    if (rule === null || request.type !== MessageType.authorization || request.hidden !== null) return waiter;
+    // The first one may get a stand-in while this one is with the partition.
+    if (!isNewId) return new RepeatWaiter(codec, bytes, waiter, textOf(request.source, request.id), this.#isTaken);
     const guarded = new GuardedWaiter(codec, bytes, waiter, partition, this.#partitionRefused);
     // Partitions decline everything now, and remember that answer: they are not asked.
     if (this.#options.isStale() && this.#isApproved(guarded)) return null;
     return guarded;
   }
 
-  /**
-   * A message that another engine sent to a partition here: repeats of what is approved and not booked are answered.
-   * @param body read during the call only
-   * @returns whether it is answered, or is being answered
-   */
-  intercepts(codec: Codec, body: Uint8Array, waiter: Waiter): boolean {
-    return this.#unbooked.size > 0 && this.guard(codec, 0, body, waiter, false) === null;
-  }
+  /** A partition has answered or refused a repeat. @returns whether the stand-in answers it instead */
+  readonly #isTaken = (repeat: RepeatWaiter): boolean => {
+    const approval = this.#unbooked.get(repeat.id);
+    if (approval === undefined) return false;
+    const { codec, bytes } = repeat;
+    if (codec.read(this.#request, bytes, 0, bytes.length) === null) this.#repeat(approval, repeat, this.#request);
+    return true;
+  };
 
   /** A partition refused a message, or its time there is over. */
   readonly #partitionRefused = (guarded: GuardedWaiter, reason: Reason): void => {
@@ -171,6 +178,7 @@ export class StandIn {
       this.#answer.conflict(sent.codec, request, this.#options.nowMs());
       sent.inner.answer(this.#answer, 0);
     } else if (approval.isDurable) this.#send(approval, sent, AnswerFlag.repeated);
+    else if (approval.isLate) sent.inner.refuse(Reason.systemError);
     else approval.repeats.push(sent);
   }
 
@@ -189,6 +197,7 @@ export class StandIn {
     const request = this.#request;
     if (inner.isSettled || codec.read(request, bytes, 0, bytes.length) !== null) return false;
     const { rule, cards, nowMs, stateAgeMs } = this.#options;
+    if (rule === null) return false;
     this.#exposure.begin(Math.floor(inner.arrivalMs / dayMs));
     const card = cards.find(textOf(request.source, request.card), nowMs());
     const refusal = this.#ownRefusal(request) ?? standInRefusal(rule, card, request, this.#exposure, stateAgeMs());
@@ -221,6 +230,7 @@ export class StandIn {
     const length = writeRecord(record, view, 0, request, outcome, owner, inner.arrivalMs, request.source, none);
     const approval = new Approval(partition, Buffer.from(record.subarray(0, length)));
     this.#unbooked.set(approval.id, approval);
+    this.#undurable.set(approval, guarded);
     // Before anything is awaited: what comes meanwhile counts on top of it.
     this.#exposure.add(card.token, request.amountMinor);
     this.#journal!.append(approval.line).then(
@@ -232,9 +242,10 @@ export class StandIn {
   #durable(approval: Approval, guarded: GuardedWaiter): void {
     const { inner } = guarded;
     approval.isDurable = true;
+    this.#undurable.delete(approval);
     const { nowMs, deadlineMs, log } = this.#options;
     const atMs = nowMs();
-    if (atMs >= inner.arrivalMs + deadlineMs && !inner.isSettled) {
+    if (approval.isLate || (atMs >= inner.arrivalMs + deadlineMs && !inner.isSettled)) {
       this.#cancel(approval, guarded);
       return;
     }
@@ -247,6 +258,17 @@ export class StandIn {
     log.warn({ approvals: count, totalMinor }, 'authorizations are approved by stand-in, without their partition');
   }
 
+  /** Refuses what waits for the disk beyond its deadline. Called by a coarse timer. */
+  expire(nowMs: number): void {
+    for (const [approval, sent] of this.#undurable) {
+      if (nowMs < sent.inner.arrivalMs + this.#options.deadlineMs) continue;
+      if (approval.isLate || sent.inner.isSettled) continue;
+      // Once it is durable, a line of its own cancels it.
+      approval.isLate = true;
+      this.#refuse(approval, sent);
+    }
+  }
+
   /** The disk was too slow: its client is refused, and nothing is owed. */
   #cancel(approval: Approval, sent: Sent): void {
     this.cancelled++;
@@ -255,6 +277,7 @@ export class StandIn {
   }
 
   #lost(approval: Approval, sent: Sent, error: Error): void {
+    this.#undurable.delete(approval);
     this.#forget(approval, sent);
     this.#options.log.error(
       { error: error.message },
@@ -264,6 +287,10 @@ export class StandIn {
 
   #forget(approval: Approval, sent: Sent): void {
     this.#unbooked.delete(approval.id);
+    this.#refuse(approval, sent);
+  }
+
+  #refuse(approval: Approval, sent: Sent): void {
     for (const { inner } of [sent, ...approval.repeats.splice(0)]) {
       if (!inner.isSettled) inner.refuse(Reason.systemError);
     }
@@ -340,6 +367,19 @@ export class StandIn {
   }
 }
 
+/**
+ * Whether the journal of a folder has approvals that are in no books yet.
+ * @throws one line for a person when it is damaged
+ */
+export async function hasUnbooked(directory: string): Promise<boolean> {
+  const ids = new Set<string>();
+  for (const line of await readJournal(directory)) {
+    if (line.kind === 'approval') ids.add(new Approval(line.partition, Buffer.from(line.record, 'base64')).id);
+    else if (line.kind !== 'day') ids.delete(line.id);
+  }
+  return ids.size > 0;
+}
+
 /** An approval, from its decision until it is booked. */
 class Approval {
   readonly partition: number;
@@ -350,6 +390,8 @@ class Approval {
   readonly card: string;
   readonly arrivalMs: number;
   isDurable = false;
+  /** Its deadline has passed before that: its client was refused. */
+  isLate = false;
   /** Repeats that came before it was durable. */
   readonly repeats: Sent[] = [];
   isBeingBooked = false;
@@ -423,6 +465,43 @@ class GuardedWaiter extends Sent implements Waiter {
     if (this.#isRefused) return;
     this.#isRefused = true;
     this.#refused(this, reason);
+  }
+}
+
+/** The client of a repeat as its partition sees it. What was approved meanwhile answers it, and nothing else. */
+class RepeatWaiter extends Sent implements Waiter {
+  readonly id: string;
+  readonly #isTaken: (repeat: RepeatWaiter) => boolean;
+  reentries = 0;
+  /** The partition has refused it. */
+  #isRefused = false;
+
+  constructor(codec: Codec, bytes: Buffer, inner: Waiter, id: string, isTaken: (repeat: RepeatWaiter) => boolean) {
+    super(codec, bytes, inner);
+    this.id = id;
+    this.#isTaken = isTaken;
+  }
+
+  get kind(): number {
+    return this.inner.kind;
+  }
+  get arrivalMs(): number {
+    return this.inner.arrivalMs;
+  }
+  get isSettled(): boolean {
+    return this.#isRefused || this.inner.isSettled;
+  }
+  get isRefused(): boolean {
+    return this.#isRefused || this.inner.isRefused;
+  }
+
+  answer(from: Answers, index: number): void {
+    if (!this.#isTaken(this)) this.inner.answer(from, index);
+  }
+
+  refuse(reason: Reason): void {
+    this.#isRefused = true;
+    if (!this.#isTaken(this)) this.inner.refuse(reason);
   }
 }
 

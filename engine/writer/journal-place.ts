@@ -50,6 +50,11 @@ function localPlace({ dataDir, authPort, opsPort }: EngineConfig, lease: string,
   };
 }
 
+/** Folder of the stand-in journal. */
+export function standInDirectory({ dataDir }: Pick<EngineConfig, 'dataDir'>): string {
+  return join(dataDir, 'standin');
+}
+
 /** Where the stand-in journal of this engine stands. */
 export interface StandInPlace {
   readonly directory: string;
@@ -62,12 +67,13 @@ export interface StandInPlace {
  * @throws one line for a person when another engine has the folder, or it belongs to another ledger
  */
 export async function standInPlace(
-  { dataDir, authPort, opsPort }: EngineConfig,
+  config: EngineConfig,
   lease: string,
   ledger: string,
   log: Log,
 ): Promise<StandInPlace> {
-  const directory = join(dataDir, 'standin');
+  const { authPort, opsPort } = config;
+  const directory = standInDirectory(config);
   const lock = await lockJournal({ directory, authPort, opsPort, lease }, log);
   assertLedger(directory, ledger);
   return { directory, release: () => lock.release() };
