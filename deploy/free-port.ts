@@ -34,8 +34,8 @@ const portsApart = 97;
 let nextPort = portMin + ((process.pid * portsApart) % (portMax - portMin));
 
 /**
- * A port of 127.0.0.1 that nothing listens on, and that no other process of this machine has found and may use yet: a
- * server that is stopped finds its port free when it starts again. Throws when there is none.
+ * A port of 127.0.0.1 that nothing listens on, and that no other living process has found. So a server that is stopped
+ * finds its port free when it starts again. Throws when there is none.
  */
 export async function findFreePort(): Promise<number> {
   for (let tries = 0; tries < portsTriedMax; tries++) {
