@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Books, Ledger, OpenedAccount } from './ledger.js';
 import { letters } from './networks/ids.js';
-import { EngineUnreachable } from './networks/port.js';
+import { CredentialsRefused, EngineUnreachable } from './networks/port.js';
 import type { Places } from './places.js';
 import { type CardPlan, type ExpectedTransaction, StoryError, transactionStatuses } from './story.js';
 
@@ -100,7 +100,7 @@ export class ApiLedger implements Ledger {
 
 /**
  * A 503 is tried again; a POST has its idempotency key, so what it did counts once.
- * @throws EngineUnreachable without an answer, StoryError with another one than success
+ * @throws EngineUnreachable without an answer, CredentialsRefused with a 401, StoryError with another one than success
  */
 async function ask(url: string, init: RequestInit): Promise<unknown> {
   let [status, text] = await tried(url, init);
@@ -109,6 +109,7 @@ async function ask(url: string, init: RequestInit): Promise<unknown> {
     await delay(waitMs);
     [status, text] = await tried(url, init);
   }
+  if (status === 401) throw new CredentialsRefused(`${url} answers 401`);
   if (status >= 300) throw new StoryError(`${init.method ?? 'GET'} ${url}: ${status} ${text.slice(0, 300)}`);
   return JSON.parse(text);
 }

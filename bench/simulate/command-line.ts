@@ -147,6 +147,7 @@ function readProtocols(name: string): readonly ProtocolName[] {
 }
 
 function readSend([verbName = '', amount]: readonly string[], values: Values): SendCommand {
+  if (verbName === '') throw new UsageError(`send needs a verb: known are ${verbNames.join(', ')}`);
   const verb = verbNames.find((candidate) => candidate === verbName);
   if (verb === undefined) throw new UsageError(`there is no verb ${verbName}: ${suggestion(verbName, verbNames)}`);
   const rule = ruleOf(verb);

@@ -8,7 +8,7 @@ import { type Command, help, readCommand, type SendCommand, UsageError } from '.
 import { playLoad } from './load.js';
 import { networkOf } from './networks/index.js';
 import type { Network } from './networks/network.js';
-import { EngineUnreachable, Port } from './networks/port.js';
+import { CredentialsRefused, EngineUnreachable, Port } from './networks/port.js';
 import { type Places, readPlaces } from './places.js';
 import { play } from './player.js';
 import { type ProtocolName, StoryError } from './story.js';
@@ -31,6 +31,12 @@ async function main(args: readonly string[]): Promise<number> {
     if (error instanceof EngineUnreachable) {
       process.stderr.write(`${error.message}; start a stack (make run), or name its URLs (--help)\n`);
       return exitCodes.unreachable;
+    }
+    if (error instanceof CredentialsRefused) {
+      process.stderr.write(
+        `${error.message}: give it the passwords and secrets of the engine, by the environment or DATA_DIR (--help)\n`,
+      );
+      return exitCodes.wrong;
     }
     if (error instanceof UsageError || error instanceof StoryError || error instanceof SettingError) {
       process.stderr.write(`${error.message}\n`);

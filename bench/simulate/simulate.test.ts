@@ -99,6 +99,24 @@ t.test('a wrong story or command exits with 2 before any message, and no engine 
   t.match(alone.text, 'does not answer');
 });
 
+t.test('credentials that are refused end it at once with 2, and it says what to do', async (t) => {
+  for (const [changes, url, ...args] of [
+    [{ PROCESSOR_PASSWORD: 'another-password' }, `${authUrl}/v1/authorizations`],
+    [{ PROCESSOR_PASSWORD: 'another-password' }, `${authUrl}/marqeta/jit`, '--protocol', 'marqeta'],
+    [{ LITHIC_SECRET: 'whsec_YW5vdGhlci1zZWNyZXQtb2YtdGVzdHM=' }, `${authUrl}/lithic/asa`, '--protocol', 'lithic'],
+    [{ ENGINE_TOKEN: 'another-token' }, `http://127.0.0.1:${place.opsPort}/admin/accounts/`],
+  ] as const) {
+    const { exitCode, text } = await simulate(['story', 'hotel', ...args], changes);
+    t.equal(exitCode, 2, text);
+    t.match(text, url);
+    t.match(text, 'answers 401: give it the passwords and secrets of the engine');
+    t.notMatch(text, 'not as expected');
+  }
+  const { exitCode, text } = await simulate(['send']);
+  t.equal(exitCode, 2, text);
+  t.match(text, 'send needs a verb: known are authorize');
+});
+
 t.test('single messages go on with a life that an earlier one began', async (t) => {
   const { cards, id } = await sqlLedger(sql, place).open(10_000, { main: plainCard });
   const numbered = await sqlLedger(sql, place, numberedCard).open(10_000, { main: plainCard });

@@ -26,6 +26,11 @@ export class EngineUnreachable extends Error {
   override readonly name = 'EngineUnreachable';
 }
 
+/** The engine or the account API does not take the simulator for who it says it is: nothing else can be tried. */
+export class CredentialsRefused extends Error {
+  override readonly name = 'CredentialsRefused';
+}
+
 export class Port {
   readonly #url: string;
 
@@ -34,8 +39,14 @@ export class Port {
     this.#url = url.replace(/\/+$/, '');
   }
 
-  /** @throws EngineUnreachable */
+  /** @throws EngineUnreachable; CredentialsRefused with a 401 */
   async post(path: string, body: string, headers: Readonly<Record<string, string>>): Promise<Reply> {
+    const { status, text } = await this.#send(path, body, headers);
+    if (status === 401) throw new CredentialsRefused(`${this.#url}${path} answers 401`);
+    return { status, text, json: parsed(text) };
+  }
+
+  async #send(path: string, body: string, headers: Readonly<Record<string, string>>): Promise<Omit<Reply, 'json'>> {
     try {
       const response = await fetch(this.#url + path, {
         method: 'POST',
@@ -43,8 +54,7 @@ export class Port {
         body,
         signal: AbortSignal.timeout(answerMsMax),
       });
-      const text = (await response.text()).slice(0, answerCharsMax);
-      return { status: response.status, text, json: parsed(text) };
+      return { status: response.status, text: (await response.text()).slice(0, answerCharsMax) };
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
       throw new EngineUnreachable(`${this.#url}${path} does not answer: ${(cause as Error).message}`);
