@@ -186,7 +186,9 @@ export class PartitionThread {
     this.#pool = null;
     const places = [...this.#places];
     this.#places.clear();
-    for (const place of places) place.died(new Error("the partition's thread ended"));
+    const error = new Error("the partition's thread ended");
+    for (const place of places) place.died(error);
+    this.#abandonQueue(error);
     await pool.destroy().catch(() => undefined);
   }
 
@@ -199,5 +201,7 @@ export class PartitionThread {
     }
     this.#pool = null;
     await pool?.destroy().catch(() => undefined);
+    // Unless another partition has joined meanwhile.
+    if (this.#pool === null) this.#abandonQueue(new Error("the partition's thread ended"));
   }
 }

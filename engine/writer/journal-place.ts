@@ -75,7 +75,12 @@ export async function standInPlace(
   const { authPort, opsPort } = config;
   const directory = standInDirectory(config);
   const lock = await lockJournal({ directory, authPort, opsPort, lease }, log);
-  assertLedger(directory, ledger);
+  try {
+    assertLedger(directory, ledger);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
   return { directory, release: () => lock.release() };
 }
 
