@@ -59,6 +59,11 @@ const forms = {
   },
   ebcdic: { packager: { version: 1987, encoding: 'ebcdic' }, framing: { length: 'ascii4' } },
   bare: { packager: { ...testPackager, overrides: { 38: null, 54: null } }, framing: testFraming },
+  wide: {
+    packager: { ...testPackager, overrides: { 4: { format: 'n10' }, 42: { format: 'ans...999' } } },
+    framing: testFraming,
+    partialApproval: { field: 60, position: 10, value: '1' },
+  },
   newer: { packager: { version: 1993, encoding: 'ascii' }, framing: { length: 'binary4' } },
 } as const;
 type FormName = keyof typeof forms;
@@ -242,6 +247,16 @@ for (const name of ['plain', 'packed', 'ebcdic', 'newer'] as const) {
     t.same(await booksOf(account), [300, 300]);
   });
 }
+
+t.test('a link may have a shorter amount and a longer merchant than the standard has', async (t) => {
+  const { account, pan } = await freshCard();
+  await main.sql`update accounts set partial_approval = true where public_id = ${account}`;
+  await main.restart();
+  const client = await open(t, 'wide');
+  const more = { 4: '0000012000', 42: 'SHOP'.repeat(200), 60: '0000000001' };
+  t.match(await client.ask(isoMessage('0100', pan, 1, more)), { 39: '10', 4: '0000010000' });
+  t.same(await booksOf(account), [10_000, 0]);
+});
 
 t.test('an answer leaves out what the link has no field for', async (t) => {
   const { pan } = await freshCard();

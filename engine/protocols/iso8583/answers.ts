@@ -44,7 +44,8 @@ export function answerDecided(
   };
   if (decision.isPartial) {
     add(AmountType.original, asked.text(49), asked.integer(4), true);
-    answer.setInteger(4, decision.amountMinor, amountDigits);
+    // A link may have it in fewer digits; less than was asked for fits.
+    answer.setInteger(4, decision.amountMinor, asked.lengthOf(4));
   }
   const currency = currencyText(asked, decision.currency);
   if (isBalanceInquiry) add(AmountType.ledger, currency, decision.availableMinor + decision.heldMinor);
@@ -54,7 +55,6 @@ export function answerDecided(
 
 /** The code of the core for a verification without objection. */
 const verified = '85';
-const amountDigits = 12;
 /** Twelve digits. */
 const additionalAmountMax = 999_999_999_999;
 /** Of DE 54; the original amount is common use. */

@@ -108,6 +108,18 @@ t.test('what is wrong in the file is said in one line that names the place', asy
       [{ ...link, packager: packagerOf({ 48: { format: 'n..100' } }) }],
       '[0].packager is not possible: "n..100" needs a length of three digits',
     ],
+    [
+      [{ ...link, packager: packagerOf({ 11: null }) }],
+      '[0].packager needs field 11, by which answers find their questions',
+    ],
+    [
+      [{ ...link, packager: packagerOf({ 38: { format: 'an4' } }) }],
+      '[0].packager needs 6 characters for field 38, as approvals have',
+    ],
+    [
+      [{ ...link, packager: packagerOf({ 54: { format: 'an..20' } }) }],
+      '[0].packager needs 60 characters for field 54, as approvals have',
+    ],
   ];
   for (const [value, line] of cases) {
     t.throws(() => readLinkSettings(JSON.stringify(value)), { message: `ISO8583_LINKS: ${line}`, name: 'ConfigError' });

@@ -200,6 +200,12 @@ function withUsualValues(given: GivenLink, index: number): LinkSettings {
   } satisfies LinkSettings);
 }
 
+/** What an approval has of its own: the approval code, and up to three amounts. It could not be sent otherwise. */
+const filledByAnswers = [
+  [38, 6],
+  [54, 60],
+] as const;
+
 /** What the schema cannot say. */
 function checkParts(given: GivenLink, index: number): void {
   const { packager, framing, tls, echoFields, partialApproval, traceField } = given;
@@ -224,6 +230,11 @@ function checkParts(given: GivenLink, index: number): void {
     throw fault(`[${index}]`, `needs ${codeLength} characters for field 39, as its responseCodes have`);
   }
   if (absent !== undefined) throw fault(`[${index}]`, `names field ${absent}, which its packager does not have`);
+  if (!known.has(11)) throw fault(`[${index}].packager`, 'needs field 11, by which answers find their questions');
+  for (const [field, length] of filledByAnswers) {
+    if (!known.has(field) || known.length[field]! >= length) continue;
+    throw fault(`[${index}].packager`, `needs ${length} characters for field ${field}, as approvals have`);
+  }
 }
 
 function schemaFault({ instancePath, keyword, params, message }: SchemaFault): ConfigError {

@@ -1,5 +1,6 @@
 /** The merchant as far as it can be read: nothing about it may keep a purchase from being decided. */
 import { unpackLetters } from '../../core/codes.js';
+import { idLengthMax } from '../../core/request.js';
 import { countryIn } from '../reading/slow-parts.js';
 import type { MerchantWords } from './codec.js';
 import type { IsoMessage } from './message.js';
@@ -19,7 +20,8 @@ export function merchantOf(message: IsoMessage, mcc: string, is1993: boolean, pa
   // 1993 ends with three letters or digits; DE 19 is the country of the acquirer, which is nearly always the same.
   const country = countryIn([is1993 ? place.slice(-3) : '', place.slice(-2), message.text(19)]);
   return {
-    id: clean(maskOwn(message.text(42), pan)),
+    // A link may have a longer field than an id is.
+    id: clean(maskOwn(message.text(42), pan).slice(0, idLengthMax)),
     name: clean(name),
     mcc: mcc === '' ? undefined : mcc,
     country: country === 0 ? undefined : unpackLetters(country),
