@@ -123,7 +123,9 @@ t.test('concurrent requests at two processes cannot exceed the card cap of a per
       (tx) => tx`select from accounts where public_id = ${accountId} for update`,
       () => times(20, add),
     );
-    t.same(tally(replies), { 201: 1, 409: 19 });
+    // On a busy machine some wait too long for the lock, and are refused for that.
+    const { 201: added, 409: capped, 429: tooMany = 0, ...others } = tally(replies);
+    t.same({ added, refused: capped! + tooMany, others }, { added: 1, refused: 19, others: {} });
     t.equal(await open(accountId), cap);
   }
 });
