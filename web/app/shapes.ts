@@ -52,6 +52,7 @@ export type Limits = {
 export interface ShownLimits {
   readonly limits: Limits;
   readonly used: Readonly<Record<WindowName, { amount: number; count: number; resetsAt: string | null }>>;
+  readonly version: number;
 }
 
 export interface Card {

@@ -310,6 +310,15 @@ t.test('a manager invites people, changes what they may do, and long names widen
       t.match((await owner.get(`/api/cards/${card.id}/limits`)).json.limits, { daily: { count: 3 } });
       await look(t, 'app-limits-count');
 
+      // Another one changes them while this page is open: their rule is not overwritten.
+      const rule = { mcc: { block: ['7995'] } };
+      t.equal((await owner.change('PUT', `/api/cards/${card.id}/limits`, rule)).status, 200);
+      seen.expectError(/412/);
+      await page.locator('[name="daily.count"]').fill('4');
+      await page.getByRole('button', { name: texts.save }).click();
+      await page.getByText(/This was changed meanwhile|Das wurde inzwischen geändert/).waitFor();
+      t.same((await owner.get(`/api/cards/${card.id}/limits`)).json.limits, rule);
+
       await page.goto(`${api.url}/app/people`);
       const member = page.locator('li.panel', { hasText: `member-${view.width}@example.com` });
       await member.locator('select').selectOption('admin');

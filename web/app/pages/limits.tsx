@@ -43,6 +43,7 @@ export default function LimitsPage({ params }: PageProps) {
         key={limits.readAtMs}
         path={path}
         limits={limits.value.limits}
+        version={limits.value.version}
         currency={account?.currency ?? ''}
         reload={limits.reload}
       />
@@ -53,6 +54,8 @@ export default function LimitsPage({ params }: PageProps) {
 interface EditorProps {
   readonly path: string;
   readonly limits: Limits;
+  /** That the limits are of: what was changed meanwhile is not overwritten. */
+  readonly version: number;
   readonly currency: string;
   readonly reload: () => void;
 }
@@ -62,7 +65,7 @@ const lastEffect = signal<{ readonly path: string; readonly effect: Effect } | n
 
 type Typed = Readonly<Record<string, string>>;
 
-function Editor({ path, limits, currency, reload }: EditorProps) {
+function Editor({ path, limits, version, currency, reload }: EditorProps) {
   const digits = minorDigits(currency);
   const shown = (minor: number | undefined) => (minor === undefined ? '' : (minor / 10 ** digits).toFixed(digits));
   const typed = useSignal<Typed>({
@@ -79,7 +82,8 @@ function Editor({ path, limits, currency, reload }: EditorProps) {
     faults.value = Object.fromEntries(wrong.map((name) => [name, faultText(name, currency)]));
     if (wrong.length > 0) return;
     action.run(async () => {
-      lastEffect.value = { path, effect: await call<Effect>('PUT', path, { body }) };
+      const headers = { 'if-match': `"${version}"` };
+      lastEffect.value = { path, effect: await call<Effect>('PUT', path, { body, headers }) };
       reload();
     });
   };
