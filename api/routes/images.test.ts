@@ -236,12 +236,15 @@ t.test('an image that ends the process that reads it is refused, and the next on
   const children = () => readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim();
   const { imagePool } = api.api.services;
   t.equal((await upload(await bytesOf(picture().png()))).status, 200);
+  const converters = children()
+    .split(' ')
+    .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('image-converter'))
+    .map(Number);
+  // Stopped first: otherwise the image may be done before its process is killed.
+  for (const pid of converters) process.kill(pid, 'SIGSTOP');
   const under = upload(greyPng(6300, 6300, 6300));
   await until('it is under way', () => imagePool.underWay === 1);
-  const [child] = children()
-    .split(' ')
-    .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('image-converter'));
-  process.kill(Number(child), 'SIGKILL');
+  for (const pid of converters) process.kill(pid, 'SIGKILL');
   t.match(await under, { status: 422, json: { detail: /time or memory/ } });
   t.equal((await upload(await bytesOf(picture().png()))).status, 200);
 });

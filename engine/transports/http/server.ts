@@ -7,10 +7,10 @@
 import { notFoundBody, problemContentType } from '../../../platform/problems/problem-body.js';
 import { addressOf } from '../../../platform/process/connection-gate.js';
 import { bodyBytesMax } from '../../core/limits.js';
-import { Reason } from '../../core/reasons.js';
 import { isIdentityEncoding, isJsonMediaType } from '../../protocols/reading/media-type.js';
 import { type Exchange, problem, statusLines } from './exchange.js';
 import { methodNotAllowedBody, unauthorizedBody, unsupportedMediaTypeBody } from './problem.js';
+import { RefusalPace } from './refusal-pace.js';
 import type { Route } from './routes.js';
 import type { ServerOptions } from './server-options.js';
 import { SignedPort } from './signed-port.js';
@@ -23,6 +23,7 @@ export class Server {
   readonly #app: TemplatedApp;
   #socket: us_listen_socket | null = null;
   readonly #closing = { isLeaving: false, isRefusing: false };
+  readonly #refusals: RefusalPace;
   /** In order of arrival. */
   readonly #newcomers = new Set<Newcomer>();
   readonly #sweep: NodeJS.Timeout;
@@ -30,13 +31,14 @@ export class Server {
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#app = this.#uws.App();
+    this.#refusals = new RefusalPace(() => options.clock.nowMs());
     this.#app.filter((res, change) => this.#connection(res, change as number));
     this.#sweep = setInterval(() => this.#forgetOldNewcomers(), sweepMs).unref();
     for (const route of options.routes) {
       this.#app.post(route.path, (res, req) => this.#receive(route, res, req));
       this.#onlyPost(route);
     }
-    const signedPort = new SignedPort(options, this.#closing);
+    const signedPort = new SignedPort(options, this.#closing, this.#refusals);
     for (const route of options.signedRoutes) {
       this.#app.post(route.path, (res, req) => signedPort.receive(route, res, req));
       this.#onlyPost(route);
@@ -90,6 +92,7 @@ export class Server {
   /** Closes every connection. */
   close(): void {
     clearInterval(this.#sweep);
+    this.#refusals.end();
     this.#app.close();
   }
 
@@ -179,7 +182,7 @@ export class Server {
       return;
     }
     if (!admission.enter()) {
-      exchange.refuse(Reason.overloaded);
+      this.#refusals.refuse(exchange);
       return;
     }
     exchange.isAdmitted = true;

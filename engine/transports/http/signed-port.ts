@@ -21,6 +21,7 @@ import { decodeBody, parseJson } from '../../protocols/reading/body-text.js';
 import { isIdentityEncoding, isJsonMediaType } from '../../protocols/reading/media-type.js';
 import { type Exchange, problem, statusLines } from './exchange.js';
 import { unsignedBody, unsupportedMediaTypeBody } from './problem.js';
+import type { RefusalPace } from './refusal-pace.js';
 import type { Notifications, SignedRoute } from './routes.js';
 import type { Closing, ServerOptions } from './server-options.js';
 import type { Proof } from './signatures.js';
@@ -35,9 +36,12 @@ export class SignedPort {
   readonly #closing: Closing;
   readonly #request = new Request();
 
-  constructor(options: ServerOptions, closing: Closing) {
+  readonly #refusals: RefusalPace;
+
+  constructor(options: ServerOptions, closing: Closing, refusals: RefusalPace) {
     this.#options = options;
     this.#closing = closing;
+    this.#refusals = refusals;
   }
 
   receive(route: SignedRoute, res: HttpResponse, req: HttpRequest): void {
@@ -89,7 +93,7 @@ export class SignedPort {
     // Answered already.
     if (exchange.isSettled) return;
     if (!admission.enter()) {
-      exchange.refuse(Reason.overloaded);
+      this.#refusals.refuse(exchange);
       return;
     }
     exchange.isAdmitted = true;
