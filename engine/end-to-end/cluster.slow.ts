@@ -110,7 +110,7 @@ class Chaos {
     switch (what) {
       case 'kill':
         await engine.kill();
-        return this.#beside(delay(random.below(2_000)).then(() => engine.start()));
+        return this.#beside(engine.startAfter(random.below(2_000)));
       case 'suspend':
         return this.#beside(engine.standStill(random.oneIn(8) ? random.below(20_000) : 1_000 + random.below(5_000)));
       case 'cut off from Postgres':

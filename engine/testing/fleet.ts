@@ -21,7 +21,7 @@ export interface FleetServices {
 }
 
 /** What a test has done to an engine, and not undone; '' for nothing. */
-export type Trouble = '' | 'absent' | 'starting' | 'stopped' | 'no database' | 'no redis' | 'no peers';
+export type Trouble = '' | 'absent' | 'starting' | 'leaving' | 'stopped' | 'no database' | 'no redis' | 'no peers';
 
 export class FleetEngine {
   trouble: Trouble = 'absent';
@@ -85,21 +85,30 @@ export class FleetEngine {
     this.trouble = '';
   }
 
-  /** A planned stop. Throws when it is not clean. */
+  /** A planned stop. Throws when it is not clean. Absent only when it has ended: its ports are its own until then. */
   async stop(): Promise<void> {
-    this.trouble = 'absent';
+    this.trouble = 'leaving';
     const engine = this.process!;
     const timer = setTimeout(() => engine.child.kill('SIGKILL'), stopMsMax);
     const end = await engine.kill('SIGTERM');
     clearTimeout(timer);
     if (end !== 0) throw new Error(`${this.name} ended with ${end} when it was stopped; it said:\n${engine.logged}`);
     await this.#holdPorts();
+    this.trouble = 'absent';
   }
 
   async kill(): Promise<void> {
-    this.trouble = 'absent';
+    this.trouble = 'leaving';
     await this.process!.kill('SIGKILL');
     await this.#holdPorts();
+    this.trouble = 'absent';
+  }
+
+  /** Starts it after a while. From now on it counts as starting, so that nothing else starts it. */
+  async startAfter(ms: number): Promise<void> {
+    this.trouble = 'starting';
+    await delay(ms);
+    await this.start();
   }
 
   async #holdPorts(): Promise<void> {
@@ -139,5 +148,6 @@ export class FleetEngine {
 
 /** Those that may be asked: an engine that stands still or is cut off answers as well as it can. */
 export function askable(engines: readonly FleetEngine[]): readonly Ports[] {
-  return engines.filter(({ trouble }) => trouble !== 'absent' && trouble !== 'starting').map(({ place }) => place);
+  const away: readonly Trouble[] = ['absent', 'starting', 'leaving'];
+  return engines.filter(({ trouble }) => !away.includes(trouble)).map(({ place }) => place);
 }
