@@ -14,6 +14,9 @@ import { TcpProxy } from './tcp-proxy.js';
 /** A stop settles and gives its partitions away; beyond this it hangs. */
 const stopMsMax = 60_000;
 
+/** A PostgreSQL that answers none of them has another trouble than a busy machine. */
+const startsMax = 3;
+
 export interface FleetServices {
   readonly databaseUrl: string;
   readonly redisUrl: string;
@@ -79,9 +82,14 @@ export class FleetEngine {
   async start(): Promise<void> {
     this.trouble = 'starting';
     await this.#letPortsGo();
-    const engine = new EngineProcess(this.place, this.#environment);
-    this.process = engine;
-    if (!(await engine.ready())) throw new Error(`${this.name} ended while starting; it said:\n${engine.logged}`);
+    for (let attempt = 1; ; attempt++) {
+      const engine = new EngineProcess(this.place, this.#environment);
+      this.process = engine;
+      if (await engine.ready()) break;
+      // As a supervisor: an engine ends where PostgreSQL does not answer its start for seconds.
+      if (attempt < startsMax && engine.logged.includes('CONNECT_TIMEOUT')) continue;
+      throw new Error(`${this.name} ended while starting; it said:\n${engine.logged}`);
+    }
     this.trouble = '';
   }
 

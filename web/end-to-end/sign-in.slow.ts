@@ -64,8 +64,8 @@ t.test('the pages run with their files at another origin', async (t) => {
   const browser = await openBrowser(t);
   for (const { name, signIn } of pages) {
     await visit(t, browser, `${url}/${name}`, allViews[0]!, async ({ page, evaluate, expectError }) => {
-      // The stream of the console and the balances of the app need an engine.
-      expectError(/api\/(?:live|accounts)/);
+      // The stream of the console, and balances and used limits of the app, need an engine.
+      expectError(/api\/(?:live|accounts|cards\/\w+\/limits)/);
       await signIn(page);
       await page.locator('#content').waitFor();
       const scripts = await evaluate<string[]>(
