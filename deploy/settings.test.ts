@@ -16,6 +16,7 @@ t.test('every setting has a default', async (t) => {
     opsPort: 8081,
     apiPort: 3000,
     apiOpsPort: 3001,
+    consoleHost: '',
   });
 });
 

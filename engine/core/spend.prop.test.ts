@@ -116,6 +116,7 @@ t.test('reading all windows of a row equals reading each window, and its day nev
       day,
       amounts: windows.map((index) => spend.amount(slot, index, day)),
       counts: windows.map((index) => spend.count(slot, index, day)),
+      rolling: null,
     });
   }
   t.equal(spend.use(Level.card, 7, 20_003)!.amounts[0], 40, 'the daily window starts again');
