@@ -37,11 +37,13 @@ t.test('a full journal is logged twice, and the engine is not ready until Postgr
   let refused = 0;
   await sql.begin(async (locked) => {
     await locked`select * from journal_positions for update`;
-    // A busy machine also declines at the deadline: such a 503 says nothing about the journal's room.
-    while (asked < 100_000 && !(await readiness()).reasons.some((reason) => noRoom.test(reason)))
-      await Promise.all(Array.from({ length: 64 }, ask));
-    while (refused < 200 && asked < 100_000) {
-      for (const { status } of await Promise.all(Array.from({ length: 64 }, ask))) if (status === 503) refused++;
+    // A busy machine also declines at the deadline. And a journal without room for 64 messages may have room for one.
+    for (let isFull = false; !isFull && asked < 100_000; ) {
+      const declined = (await Promise.all(Array.from({ length: 64 }, ask))).filter(
+        ({ status }) => status === 503,
+      ).length;
+      refused += declined;
+      isFull = declined === 64 && refused >= 200 && (await readiness()).reasons.some((reason) => noRoom.test(reason));
     }
     t.ok(refused >= 200, `declined after ${asked}`);
     t.match(await readiness(), { status: 503, reasons: [noRoom] });
