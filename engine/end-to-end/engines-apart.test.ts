@@ -97,9 +97,21 @@ t.test('a deposit whose answer is lost moves money once, and is answered when it
     const body = { id: `lost-${kind}`, amount: 70 };
     const expected = 100_000 + (index === 0 ? 70 : 0);
     way.silence('toClient');
-    const asked = opsCommand(first.place, kind, id, body);
-    await until('the owner has moved it', async () => (await funds()) === expected);
-    t.equal((await asked).status, 503);
+    let isUnderWay = false;
+    const ask = async () => {
+      isUnderWay = true;
+      const { status } = await opsCommand(first.place, kind, id, body);
+      isUnderWay = false;
+      return status;
+    };
+    let asked = ask();
+    await until('the owner has moved it', async () => {
+      if ((await funds()) === expected) return true;
+      // On a busy machine its deadline may have passed before it reached the owner.
+      if (!isUnderWay) asked = ask();
+      return false;
+    });
+    t.equal(await asked, 503);
     way.cut();
     way.heal();
     await until(
