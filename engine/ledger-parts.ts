@@ -54,7 +54,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
       events.partitionChanged();
     },
   };
-  const threads = new PartitionThreads(config, progress, journal, faults, () => cluster?.links.flush());
+  const threads = new PartitionThreads(config, progress, journal, faults, () => cluster?.links.flushIds());
   const hosts = Array.from(
     { length: config.partitionCount },
     (_, partition) =>

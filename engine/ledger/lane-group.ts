@@ -36,6 +36,7 @@ export class LaneGroup {
   readonly #lanes: GroupedLane[] = [];
   readonly #schedule: (send: () => void) => void;
   readonly #flush: () => void;
+  readonly #beforeAnswers: () => void;
   #isScheduled = false;
   /** Lanes with slabs that are with the worker or wait for the disk. */
   #busyLanes = 0;
@@ -45,11 +46,18 @@ export class LaneGroup {
 
   /**
    * @param schedule runs its argument at the end of the event-loop turn, so that a turn's arrivals make one batch
-   * @param flush called after slabs of several lanes were handed over, and before answers leave: the workers begin
+   * @param flush called after slabs of several lanes were handed over: the workers begin
+   * @param beforeAnswers called before the answers of a wave leave
    */
-  constructor(schedule: (send: () => void) => void, flush: () => void = () => undefined, pace: Pace | null = null) {
+  constructor(
+    schedule: (send: () => void) => void,
+    flush: () => void = () => undefined,
+    pace: Pace | null = null,
+    beforeAnswers: () => void = () => undefined,
+  ) {
     this.#schedule = schedule;
     this.#flush = flush;
+    this.#beforeAnswers = beforeAnswers;
     this.#pace = pace;
   }
 
@@ -109,6 +117,7 @@ export class LaneGroup {
     for (const lane of lanes) lane.judge();
     // Revocations, or the next batch, leave before the answers go out: the worker goes on meanwhile.
     this.send();
+    this.#beforeAnswers();
     for (const lane of lanes) lane.answer();
   }
 }

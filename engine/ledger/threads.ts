@@ -64,9 +64,8 @@ export class PartitionThreads {
     const { postgres: postgresJournal } = journal;
     const flush = () => {
       for (const thread of this.#threads) thread.flush();
-      beforeAnswers();
     };
-    const group = new LaneGroup(setImmediate, flush, pace);
+    const group = new LaneGroup(setImmediate, flush, pace, beforeAnswers);
     const shared =
       postgresJournal &&
       new SharedSyncer({ ...data, postgresJournal }, () => {

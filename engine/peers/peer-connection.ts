@@ -20,6 +20,8 @@ export const queueBytesMax = 8 * 1024 * 1024;
  * timer waits at least.
  */
 const gatherMs = 1;
+/** What nothing waits for leaves with the next frames, and after this time at the latest. */
+const lateMs = 5;
 
 export class PeerConnection {
   readonly frames = new FrameWriter();
@@ -29,6 +31,9 @@ export class PeerConnection {
   readonly #pausesWhenFull: boolean;
   #silentLooks = 0;
   #flushScheduled = false;
+  #isLateScheduled = false;
+  /** Frames wait that sendLate() was called for. */
+  #holdsLate = false;
   #flushedAtMs = 0;
   #isClosed = false;
   bytesIn = 0;
@@ -85,15 +90,34 @@ export class PeerConnection {
     else setImmediate(this.#scheduled);
   }
 
+  /** As send(), for frames that nothing waits for now: they leave with the next ones. */
+  sendLate(): void {
+    this.#holdsLate = true;
+    if (this.#flushScheduled || this.#isLateScheduled || this.#isClosed) return;
+    this.#isLateScheduled = true;
+    setTimeout(this.#late, lateMs);
+  }
+
+  readonly #late = (): void => {
+    this.#isLateScheduled = false;
+    this.flush();
+  };
+
   readonly #scheduled = (): void => {
     this.#flushScheduled = false;
     this.flush();
   };
 
+  /** Sends what was laid, now, where frames of sendLate() are among it. */
+  flushLate(): void {
+    if (this.#holdsLate) this.flush();
+  }
+
   /** Sends what was laid, now. */
   flush(): void {
     if (this.#isClosed || this.frames.length === 0) return;
     this.#flushedAtMs = performance.now();
+    this.#holdsLate = false;
     this.bytesOut += this.frames.length;
     const tookAll = this.#socket.write(this.frames.take());
     if (!tookAll && this.#pausesWhenFull && this.isFull && !this.#socket.isPaused()) {

@@ -112,7 +112,7 @@ export class PeerLinks {
       }
     }
     for (const [id, peer] of wanted) {
-      this.#links.set(id, new PeerLink(peer, this.#options, this.#keys, () => this.flush()));
+      this.#links.set(id, new PeerLink(peer, this.#options, this.#keys, () => this.flushIds()));
     }
   }
 
@@ -149,9 +149,9 @@ export class PeerLinks {
     for (const link of this.#links.values()) link.gossip(low, high, partition);
   }
 
-  /** Sends now what waits for company: ids are reported before an answer leaves. */
-  flush(): void {
-    for (const link of this.#links.values()) link.flush();
+  /** Sends the ids now that wait for company: they are reported before an answer leaves. */
+  flushIds(): void {
+    for (const link of this.#links.values()) link.flushIds();
   }
 
   /** Resolves with what the other engine's handler returned. Rejects with its error, and after `timeoutMs`. */
@@ -196,13 +196,15 @@ class PeerLink implements PeerLinkCounts {
   readonly peer: PeerAddress;
   readonly #options: LinkOptions;
   readonly #keys: PeerKeys;
-  readonly #flushAll: () => void;
+  readonly #flushIds: () => void;
   #connection: PeerConnection | null = null;
   /** When the pings were sent that have no pong yet. */
   #pingedMs: number[] = [];
   /** The other end has accepted the hello. */
   isConnected = false;
   #isClosed = false;
+  /** The ids were sent before the first answer of the chunk that is being taken. */
+  #areIdsFlushed = false;
   readonly #versions: PeerVersions;
   #version: number;
   /** A hello was sent on the connection. */
@@ -224,10 +226,10 @@ class PeerLink implements PeerLinkCounts {
   #bytesIn = 0;
   #bytesOut = 0;
 
-  /** @param flush of all links */
-  constructor(peer: PeerAddress, options: LinkOptions, keys: PeerKeys, flush: () => void) {
+  /** @param flushIds of all links */
+  constructor(peer: PeerAddress, options: LinkOptions, keys: PeerKeys, flushIds: () => void) {
     this.peer = peer;
-    this.#flushAll = flush;
+    this.#flushIds = flushIds;
     this.#options = options;
     this.#keys = keys;
     this.#versions = options.versions ?? peerVersions;
@@ -256,7 +258,7 @@ class PeerLink implements PeerLinkCounts {
       pskCallback: (hint) => this.#keys.shared(hint),
     });
     const chunk = () => {
-      this.#flushAll();
+      this.#areIdsFlushed = false;
       this.#answers.returnedAtMs = this.#options.nowMs();
     };
     const take = (kind: number, bytes: Buffer, start: number, end: number) => this.#take(kind, bytes, start, end);
@@ -323,8 +325,8 @@ class PeerLink implements PeerLinkCounts {
     this.#connection?.close(null);
   }
 
-  flush(): void {
-    this.#connection?.flush();
+  flushIds(): void {
+    this.#connection?.flushLate();
   }
 
   look(): void {
@@ -387,7 +389,7 @@ class PeerLink implements PeerLinkCounts {
       return;
     }
     connection.frames.id(low, high, partition);
-    connection.send();
+    connection.sendLate();
   }
 
   call(method: string, payload: unknown, timeoutMs: number): Promise<unknown> {
@@ -462,6 +464,10 @@ class PeerLink implements PeerLinkCounts {
     const reason = bytes[start + 6]!;
     if (!isAnswerStatus(status) || reason >= reasonTable.length) throw new PeerProtocolError('an answer that is none');
     const outcome = this.#outcome(bytes, start);
+    if (!this.#areIdsFlushed) {
+      this.#areIdsFlushed = true;
+      this.#flushIds();
+    }
     this.answered++;
     const answers = this.#answers;
     answers.status[0] = status;
