@@ -129,12 +129,10 @@ t.test('the spending of users is carried over to each of their currencies', asyn
   };
   const other = { entity: key(3, 'USD'), day: newest, amounts: Array(5).fill(7), counts: ones };
   t.same([...(await carried())], [yen, dollars, other]);
-  // As an engine does that was started before: all levels in one transaction, the user before a card that is new.
-  await sql.begin(async (before) => {
-    await before`update spend_windows set lifetime_amount = 10 where level = 1 and entity_id = 3`;
-    await before`update spend_windows set lifetime_amount = 10 where level = 0 and entity_id = 3`;
-  });
-  t.same([...(await carried())], [yen, dollars, { ...other, amounts: [7, 7, 7, 7, 10] }]);
+  // As an engine does that was started before: all levels in one statement, the user before the card.
+  await sql`select settle_windows('{2}'::int[], '{1,0}'::smallint[], '{3,3}'::bigint[], ${[newest, newest]}::int[],
+    '{3,3}'::bigint[], '{0,0}'::bigint[], '{0,0}'::bigint[], '{0,0}'::bigint[])`;
+  t.same([...(await carried())], [yen, dollars, { ...other, amounts: Array(5).fill(10) }]);
 });
 
 t.test('an index whose concurrent build was interrupted is built again', async (t) => {

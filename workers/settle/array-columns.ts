@@ -22,27 +22,9 @@ export class ArrayColumns {
     return this.#append(value);
   }
 
-  addNull(): this {
-    return this.#append('NULL');
-  }
-
-  /** Numbers of owners and instants: 0 means absent. */
-  addPositive(value: number): this {
-    return value > 0 ? this.add(value) : this.addNull();
-  }
-
   /** A text that databaseText() has made storable. */
   addText(value: string): this {
     return this.#append(quoted(value));
-  }
-
-  addTextOrNull(value: string): this {
-    return value === '' ? this.addNull() : this.addText(value);
-  }
-
-  /** Replaces the text of one column in a row that ended. */
-  replaceText(column: number, row: number, value: string): void {
-    this.#columns[column]![row] = quoted(value);
   }
 
   /** One literal per column. */

@@ -1,5 +1,5 @@
 /**
- * Folds journal records, in order, into the columns of the SQL function `settle`:
+ * Folds journal records, in order, into the rows of the SQL function `settle`:
  *  - every record becomes one event;
  *  - a transaction that the stretch opens becomes one row, with its follow-ups folded in;
  * - a follow-up of an older transaction becomes a row of round 0, the next one a row of round 1, and so on;
@@ -15,9 +15,10 @@
  */
 import { hash64, hashAsBigInt } from '../../engine/core/hash.js';
 import { RecordView } from '../../engine/core/record-view.js';
-import { ArrayColumns, databaseText } from './array-columns.js';
-import { RollingFold, SpendFold, spendTypes, UseFold } from './spend-fold.js';
-import { followUpTypes, nameOf, openedTypes, TransactionFold } from './transaction-fold.js';
+import { databaseText } from './array-columns.js';
+import { RowArray } from './row-array.js';
+import { RollingFold, SpendFold, UseFold } from './spend-fold.js';
+import { nameOf, TransactionFold } from './transaction-fold.js';
 
 /** Columns of the functions that are called where a stretch has something for them; null: it has nothing. */
 export interface FewColumns {
@@ -33,29 +34,18 @@ interface Books {
   posted: number;
 }
 
-/** Element types of each group of columns, in the order of settle()'s parameters. */
-const eventTypes = [
-  ...['integer', 'integer', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint'],
-  ...['bigint', 'float8', 'smallint', 'smallint', 'smallint', 'smallint', 'boolean', 'text', 'text'],
-];
-/** Place of e_transaction. */
-const transactionColumn = eventTypes.length - 2;
-const accountTypes = ['bigint', 'bigint', 'bigint', 'bigint'];
-
 export class SettleFold {
   /** Element types of the arrays that columns() returns after the record bytes, in order. */
   static readonly columnTypes: readonly string[] = [
-    ...eventTypes,
-    ...openedTypes,
-    ...['integer', ...followUpTypes],
-    ...accountTypes,
-    ...['integer', ...spendTypes],
+    ...['settle_event', 'settle_opening', 'integer', 'settle_follow_up', 'settle_account', 'integer', 'settle_window'],
   ];
+  /** Where the columns of accounts and of windows begin in columns(). */
+  static readonly accountsFrom = 5;
 
   readonly #source: Buffer;
   readonly #record: RecordView;
   readonly #firstSequence: number;
-  readonly #events = new ArrayColumns(eventTypes.length);
+  readonly #events = new RowArray();
   readonly #transactions = new TransactionFold();
   readonly #books = new Map<number, Books>();
   readonly #spend = new SpendFold();
@@ -90,8 +80,7 @@ export class SettleFold {
     this.#addEvent(requestId, this.#transactions.isApart(record, id) ? nameOf(id, sequence) : id);
     const refusal = this.#transactions.add(record, id, requestId, sequence, this.#text);
     if (refusal !== undefined) {
-      const row = refusal.sequence - this.#firstSequence;
-      this.#events.replaceText(transactionColumn, row, nameOf(id, refusal.sequence));
+      this.#events.fillLast(refusal.sequence - this.#firstSequence, nameOf(id, refusal.sequence));
     }
     this.#addBooks();
     this.#spend.add(record);
@@ -104,11 +93,11 @@ export class SettleFold {
   columns(): (Uint8Array | string)[] {
     return [
       this.#source.subarray(this.#bytesStart, this.#bytesEnd),
-      ...this.#events.literals(),
-      ...this.#transactions.openedColumns(),
-      ...this.#transactions.followUpColumns(),
-      ...this.#accountColumns(),
-      ...this.#spend.columns(),
+      this.#events.literal(),
+      this.#transactions.openedRows(),
+      ...this.#transactions.followUpRows(),
+      this.#accountRows(),
+      ...this.#spend.rows(),
     ];
   }
 
@@ -116,9 +105,6 @@ export class SettleFold {
   fewColumns(): FewColumns {
     return { uses: this.#uses.columns(), rolling: this.#rolling.columns() };
   }
-
-  /** Where the columns of accounts and of windows begin in columns(). */
-  static readonly accountsFrom = 1 + eventTypes.length + openedTypes.length + 1 + followUpTypes.length;
 
   /** See TransactionFold. */
   get single(): TransactionFold['single'] {
@@ -145,20 +131,19 @@ export class SettleFold {
     const record = this.#record;
     const { amount, fundsDelta, heldDelta, postedDelta } = record;
     hash64(this.#source, record.idStart, record.idEnd);
-    const columns = this.#events
+    const row = this.#events
       .add(record.offset - this.#bytesStart)
       .add(record.length)
       .addPositive(record.accountNumber)
       .addPositive(record.cardNumber)
       .addPositive(record.userNumber);
-    if (amount < 0) columns.addNull();
-    else columns.add(amount);
-    columns
+    if (amount < 0) row.addNull();
+    else row.add(amount);
+    row
       .add(record.approvedAmount)
-      .add(fundsDelta - heldDelta - postedDelta)
+      .add(fundsDelta)
       .add(heldDelta)
       .add(postedDelta)
-      .add(0 - fundsDelta)
       .add(hashAsBigInt())
       .add(record.arrivalMs)
       .add(record.type)
@@ -166,8 +151,8 @@ export class SettleFold {
       .add(record.reason)
       .add(record.detail)
       .add(record.isApproved)
-      .addTextOrNull(transactionId === requestId ? '' : transactionId)
       .addText(requestId)
+      .addTextOrNull(transactionId === requestId ? '' : transactionId)
       .endRow();
   }
 
@@ -184,13 +169,13 @@ export class SettleFold {
     books.posted += posted;
   }
 
-  #accountColumns(): string[] {
-    const columns = new ArrayColumns(accountTypes.length);
+  #accountRows(): string {
+    const rows = new RowArray();
     // In the order of the index: neighbours stand on one page, and every statement that locks several accounts does so
     // in this order.
     for (const [account, books] of [...this.#books].sort(([left], [right]) => left - right)) {
-      columns.add(account).add(books.funds).add(books.held).add(books.posted).endRow();
+      rows.add(account).add(books.funds).add(books.held).add(books.posted).endRow();
     }
-    return columns.literals();
+    return rows.literal();
   }
 }

@@ -8,6 +8,7 @@ import { cellOf } from '../../engine/core/rolling.js';
 import { storedLevel } from '../../engine/core/spend-key.js';
 import { ArrayColumns } from './array-columns.js';
 import { roundEnds, roundsMax } from './rounds.js';
+import { RowArray } from './row-array.js';
 
 /** Successive additions to one entity's windows on one day: value → max(floor, value + sum), for amount and count. */
 interface SpendRun {
@@ -24,8 +25,6 @@ interface SpendEntity {
   rounds: number;
   run: SpendRun;
 }
-
-export const spendTypes = ['smallint', 'bigint', 'integer', 'bigint', 'bigint', 'bigint', 'bigint'];
 
 export class SpendFold {
   readonly #rounds: SpendRun[][] = [];
@@ -79,12 +78,13 @@ export class SpendFold {
     else runs.push(run);
   }
 
-  columns(): string[] {
-    const columns = new ArrayColumns(spendTypes.length);
+  /** Where each round ends, and the rows, of type settle_window. */
+  rows(): string[] {
+    const rows = new RowArray();
     for (const runs of this.#rounds)
       runs.sort((left, right) => storedLevel(left.level) - storedLevel(right.level) || left.entity - right.entity);
     for (const run of this.#rounds.flat()) {
-      columns
+      rows
         .add(storedLevel(run.level))
         .add(run.entity)
         .add(run.day)
@@ -94,7 +94,7 @@ export class SpendFold {
         .add(run.countFloor)
         .endRow();
     }
-    return [roundEnds(this.#rounds), ...columns.literals()];
+    return [roundEnds(this.#rounds), rows.literal()];
   }
 }
 

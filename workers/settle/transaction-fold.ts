@@ -7,8 +7,8 @@ import { detailForcePost } from '../../engine/core/limit-names.js';
 import { Reason } from '../../engine/core/reasons.js';
 import { mccAbsent } from '../../engine/core/record.js';
 import type { RecordView } from '../../engine/core/record-view.js';
-import { ArrayColumns } from './array-columns.js';
 import { roundEnds, roundsMax } from './rounds.js';
+import { RowArray } from './row-array.js';
 
 /** A transaction that this stretch opens, as it stands after the records so far. Column names of `transactions`. */
 export interface OpenedTransaction {
@@ -81,16 +81,6 @@ export interface FollowUp {
   /** When the hold lapses now, where the message renewed it; else 0. */
   readonly expiresAtMs: number;
 }
-
-export const openedTypes = [
-  ...['text', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint', 'bigint'],
-  ...['float8', 'float8', 'float8', 'integer', 'integer', 'smallint', 'smallint', 'smallint', 'smallint', 'smallint'],
-  ...['smallint', 'boolean', 'text', 'text', 'text', 'text'],
-];
-export const followUpTypes = [
-  ...['text', 'smallint', 'bigint', 'bigint', 'bigint', 'bigint', 'integer', 'bigint', 'boolean', 'float8'],
-  'float8',
-];
 
 export class TransactionFold {
   /** By id. */
@@ -169,10 +159,11 @@ export class TransactionFold {
     else rows.push(followUp);
   }
 
-  openedColumns(): string[] {
-    const columns = new ArrayColumns(openedTypes.length);
+  /** Of type settle_opening. */
+  openedRows(): string {
+    const rows = new RowArray();
     for (const transaction of [...this.#opened.values(), ...this.#apart]) {
-      columns
+      rows
         .addText(nameOf(transaction.id, transaction.occurrence))
         .addPositive(transaction.accountNumber)
         .addPositive(transaction.cardNumber)
@@ -192,9 +183,9 @@ export class TransactionFold {
         .add(transaction.status)
         .add(transaction.reason)
         .add(transaction.detail);
-      if (transaction.mcc < 0) columns.addNull();
-      else columns.add(transaction.mcc);
-      columns
+      if (transaction.mcc < 0) rows.addNull();
+      else rows.add(transaction.mcc);
+      rows
         .add(transaction.channel)
         .add(transaction.forced)
         .addTextOrNull(letters(transaction.currency))
@@ -203,13 +194,14 @@ export class TransactionFold {
         .addTextOrNull(transaction.merchantName)
         .endRow();
     }
-    return columns.literals();
+    return rows.literal();
   }
 
-  followUpColumns(): string[] {
-    const columns = new ArrayColumns(followUpTypes.length);
+  /** Where each round ends, and the rows, of type settle_follow_up. */
+  followUpRows(): string[] {
+    const rows = new RowArray();
     for (const row of this.#followUpRounds.flat()) {
-      columns
+      rows
         .addText(row.id)
         .add(row.status)
         .add(row.amount)
@@ -223,7 +215,7 @@ export class TransactionFold {
         .addPositive(row.expiresAtMs)
         .endRow();
     }
-    return [roundEnds(this.#followUpRounds), ...columns.literals()];
+    return [roundEnds(this.#followUpRounds), rows.literal()];
   }
 }
 
