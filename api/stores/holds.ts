@@ -49,7 +49,6 @@ export class Holds {
 
   /**
    * Open holds among the newest transactions of a card, user or account, newest first; checks the actor as of now.
-   * @param level column of transactions
    */
   async open(by: By, level: 'card' | 'user' | 'account', number: number): Promise<readonly Hold[]> {
     const rows = await this.#database.write(
@@ -57,8 +56,10 @@ export class Holds {
       'holds.open',
       (sql, { enter, admitted }) => sql<(Omit<Hold, 'mcc' | 'channel'> & { mcc: number | null; channel: number })[]>`
         with ${enter}, looked as materialized (
-          select * from transactions t where ${column(sql, level)} = ${number} and ${admitted}
-          order by t.created_at desc limit ${holdsLookedAt}
+          select t.* from ${walkers(sql, level, number)} w cross join lateral (
+            select * from transactions t where ${level === 'account' ? sql`t.account_id` : sql`t.card_id`} = w.id
+            order by t.created_at desc limit ${holdsLookedAt}
+          ) t where ${admitted} order by t.created_at desc limit ${holdsLookedAt}
         )
         select t.id as "transactionId", coalesce(t.currency, a.currency) as currency, t.approved_amount as amount,
           t.held_amount as "heldAmount", t.merchant_id as "merchantId", t.merchant_name as "merchantName", t.mcc,
@@ -73,6 +74,9 @@ export class Holds {
   }
 }
 
-function column(sql: Sql, level: 'card' | 'user' | 'account') {
-  return { card: sql`t.card_id`, user: sql`t.user_id`, account: sql`t.account_id` }[level];
+/** A user's transactions are those of the user's cards: a card never changes its user. */
+function walkers(sql: Sql, level: 'card' | 'user' | 'account', number: number) {
+  return level === 'user'
+    ? sql`(select id from cards where user_id = ${number})`
+    : sql`(select ${number}::bigint as id)`;
 }

@@ -61,21 +61,18 @@ export class PostgresTransactions implements TransactionStore, EventStore {
     count: number,
   ): Promise<TransactionKey | null> {
     const scope = scopeOf(principal);
-    // Of several accounts each has a share: the newest place at which one of them ends is where the search ends.
+    // Of several walks each has a share: the newest place at which one of them ends is where the search ends.
     const [row] = await this.#database.run('transactions.horizon', (sql) => {
       const share = sql`(
-        select greatest(1, ${count}::bigint / greatest(1, count(*))) from accounts s
-        where s.owner_key = ${scope.ownerKey}
-          ${filter.account === undefined ? sql`` : sql`and s.public_id = ${filter.account}`})`;
+        select greatest(1, ${count}::bigint / greatest(1, count(*))) from ${walkers(sql, scope, filter)} w)`;
       const rows = rowsOf(
         sql,
-        principal,
         scope,
         filter,
         (where) => sql`
           select t.created_at, t.id from transactions t where ${where} ${between(sql, filter, after)}
           order by t.created_at desc, t.id desc
-          offset ${isOfCompany(principal, scope, filter) ? sql`${share} - 1` : sql`${count - 1}`} limit 1`,
+          offset ${filter.card === undefined ? sql`${share} - 1` : sql`${count - 1}`} limit 1`,
       );
       return sql<{ createdAt: string; id: string }[]>`
         select t.created_at as "createdAt", t.id from (${rows}) t order by t.created_at desc, t.id desc limit 1`;
@@ -89,13 +86,12 @@ export class PostgresTransactions implements TransactionStore, EventStore {
       const end = sql`order by t.created_at desc, t.id desc limit ${page.limit}`;
       const found = rowsOf(
         sql,
-        principal,
         scope,
         filter,
         (where) => sql`select t.* from transactions t where ${where} ${conditionsOf(sql, scope, filter, page)} ${end}`,
       );
       return sql<TransactionRow[]>`
-        select ${transactionColumns(sql)} from (${found} ${isOfCompany(principal, scope, filter) ? end : sql``}) t
+        select ${transactionColumns(sql)} from (${found} ${filter.card === undefined ? end : sql``}) t
         join accounts a on a.id = t.account_id and a.owner_key = ${scope.ownerKey}
         join cards c on c.id = t.card_id
         order by t.created_at desc, t.id desc`;
@@ -205,16 +201,10 @@ export class PostgresTransactions implements TransactionStore, EventStore {
 }
 
 /**
- * The rows that a list walks, before it judges them: a card's, a cardholder's, or each account's in turn. `walk`
- * selects from transactions as `t`, and sorts and limits.
+ * The rows that a list walks, before it judges them: a card's, or those of each account or card of the caller in turn.
+ * `walk` selects from transactions as `t`, and sorts and limits.
  */
-function rowsOf(
-  sql: Sql,
-  principal: Principal,
-  scope: Scope,
-  filter: TransactionFilter,
-  walk: (where: Fragment) => Fragment,
-): Fragment {
+function rowsOf(sql: Sql, scope: Scope, filter: TransactionFilter, walk: (where: Fragment) => Fragment): Fragment {
   if (filter.card !== undefined) {
     // The card is looked up once, within what the caller may see.
     return walk(sql`
@@ -223,16 +213,18 @@ function rowsOf(
         where c.public_id = ${filter.card} and a.owner_key = ${scope.ownerKey}
       ) ${onlyUser(sql, scope)}`);
   }
-  if (!isOfCompany(principal, scope, filter)) return walk(sql`t.user_id = ${principal.userId}`);
+  const column = scope.onlyUser === null ? sql`t.account_id` : sql`t.card_id`;
   return sql`
-    select t.* from accounts a cross join lateral (${walk(sql`t.account_id = a.id`)}) t
-    where a.owner_key = ${scope.ownerKey}
-    ${filter.account === undefined ? sql`` : sql`and a.public_id = ${filter.account}`}`;
+    select t.* from ${walkers(sql, scope, filter)} w cross join lateral (${walk(sql`${column} = w.id`)}) t`;
 }
 
-/** Whether a list walks every account of the owner. */
-function isOfCompany({ companyId }: Principal, { onlyUser }: Scope, { card }: TransactionFilter): boolean {
-  return card === undefined && companyId !== null && onlyUser === null;
+/** All accounts of the owner; of those who see only what is their own, their cards: a card never changes its user. */
+function walkers(sql: Sql, { ownerKey, onlyUser }: Scope, { account }: TransactionFilter): Fragment {
+  const within = sql`
+    a.owner_key = ${ownerKey} ${account === undefined ? sql`` : sql`and a.public_id = ${account}`}`;
+  if (onlyUser === null) return sql`(select a.id from accounts a where ${within})`;
+  return sql`(
+    select c.id from cards c join accounts a on a.id = c.account_id where c.user_id = ${onlyUser} and ${within})`;
 }
 
 function between(sql: Sql, { from, to }: TransactionFilter, after: TransactionKey | null): Fragment {

@@ -48,7 +48,7 @@ t.test('all scenarios run, and their report can be written, read and compared', 
     ?.series.find(({ name }) => name === '100 changes/s by Redis');
   t.ok(frozen!.samples[0]!.figures.obeyedMaxMs! > 0, 'a decision was seen to obey a freeze');
   const plans = results.find(({ name }) => name === 'sql')?.details ?? {};
-  t.match(plans['transactions, of a company'], 'transactions_account_created', 'the plan of each query is kept');
+  t.match(plans['transactions, of a company'], 'transactions_account_time', 'the plan of each query is kept');
   t.match(lines.at(-1), /%, \d+:\d\d left/);
 
   const folder = join(t.testdir(), 'result');
