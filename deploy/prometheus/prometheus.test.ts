@@ -9,6 +9,7 @@ import { repositoryRoot } from '../repository-root.js';
 import { findAmtool, findPromtool } from '../testing/test-prometheus.js';
 
 const root = repositoryRoot();
+const testFiles = ['rules.test.yml', 'rules-of-days.test.yml'];
 const folder = join(root, 'deploy/prometheus');
 const run = promisify(execFile);
 
@@ -30,7 +31,7 @@ t.test('the files are valid, and the rules raise what their tests say', async (t
   for (const args of [
     ['check', 'config', 'prometheus.yml'],
     ['check', 'rules', 'rules.yml'],
-    ['test', 'rules', 'rules.test.yml'],
+    ['test', 'rules', ...testFiles],
   ]) {
     const { stdout } = await run(promtool, args, { cwd: folder });
     t.match(stdout, 'SUCCESS', args.join(' '));
@@ -67,10 +68,10 @@ t.test('the runbook names each alert', async (t) => {
 });
 
 t.test('each alert has a test in which it fires', async (t) => {
-  const file = parse(readFileSync(join(folder, 'rules.test.yml'), 'utf8')) as {
+  const files = testFiles.map((name) => parse(readFileSync(join(folder, name), 'utf8'))) as {
     readonly tests: { readonly alert_rule_test: { readonly alertname: string; readonly exp_alerts: unknown[] }[] }[];
-  };
-  const cases = file.tests.flatMap(({ alert_rule_test: of }) => of);
+  }[];
+  const cases = files.flatMap(({ tests }) => tests).flatMap(({ alert_rule_test: of }) => of);
   const fired = new Set(cases.filter(({ exp_alerts: raised }) => raised.length > 0).map(({ alertname }) => alertname));
   for (const { alert } of rules) t.ok(fired.has(alert), alert);
 });

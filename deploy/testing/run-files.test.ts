@@ -37,6 +37,14 @@ t.test('a file that fails or breaks off has failed and holds up no other', async
   );
 });
 
+t.test('a file is charged the CPU time of its process and of the children that this one waited for', async (t) => {
+  const burn = 'while (process.cpuUsage().user < 1e6);';
+  const busy = `import { spawnSync } from 'node:child_process'; ${passing}
+    spawnSync(process.execPath, ['-e', '${burn}']);`;
+  const [file] = await run(t.testdir(), { 'busy.mjs': busy });
+  t.ok(file!.cpuMs >= 1000, `${file!.cpuMs} ms`);
+});
+
 t.test('a process that does not end by itself is ended', async (t) => {
   const [file] = await run(t.testdir(), { 'endless.mjs': 'setInterval(() => {}, 1_000);' }, 1, 1_000);
   t.match(file, { failed: 1, failures: [{ diagnostics: ['it ended without totals', 'it ended by SIGALRM'] }] });

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { endedChildrenCpuMs } from './children-cpu.js';
 import { TapReader, type TestFile } from './tap-results.js';
 
 export interface RunOptions {
@@ -55,6 +56,7 @@ async function runFile(file: string, { root, secondsOf, processMsMax, env, resul
     env: { ...process.env, ...env, TAP_TIMEOUT: String(secondsOf(file)) },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const cpu = cpuAtExit(child);
   const closed = once(child, 'close') as Promise<[code: number | null, signal: NodeJS.Signals | null]>;
   const giveUp = endAfter(processMsMax, child);
   for await (const line of createInterface({ input: child.stdout })) {
@@ -64,7 +66,19 @@ async function runFile(file: string, { root, secondsOf, processMsMax, env, resul
   const [code, signal] = await closed;
   giveUp();
   kept.end();
-  return reader.end({ code, signal, durationMs: performance.now() - startedAtMs });
+  return reader.end({ code, signal, durationMs: performance.now() - startedAtMs, cpuMs: await cpu });
+}
+
+/** The last sum that is part of a file's CPU already. */
+let countedMs = endedChildrenCpuMs();
+
+/** What the child adds to the sum when it ends. Two that end in the same instant count as the first of them. */
+async function cpuAtExit(child: ChildProcess): Promise<number> {
+  await once(child, 'exit');
+  const sumMs = endedChildrenCpuMs();
+  const cpuMs = sumMs - countedMs;
+  countedMs = sumMs;
+  return cpuMs;
 }
 
 /** tap answers SIGALRM with what keeps the process alive. @returns takes it back */

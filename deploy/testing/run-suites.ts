@@ -1,7 +1,7 @@
 /**
  * Runs the test suites: the files named `*.slow.js`, which last longest, then the quick ones, several side by side;
- * those that measure time run alone. Prints each file's duration, the slowest files, every failure again at the end,
- * and how many assertions passed and failed. One or two files that failed run once more (second-run.ts). Stops the
+ * those that measure time run alone. Prints each file's duration and the CPU time of its processes, the slowest files,
+ * every failure again at the end, and how many assertions passed and failed. One or two files that failed run once more (second-run.ts). Stops the
  * tests' servers. Argument: a part of the paths of the files to run, such as `slow`. TEST_SEED repeats a run's random
  * choices.
  */
@@ -82,7 +82,7 @@ function run(files: readonly string[], atOnce: number): Promise<TestFile[]> {
     env: { TEST_SEED },
     results: join(root, '.tap', 'results'),
     onFile: (file) => {
-      console.log(`${file.failed === 0 ? 'ok    ' : 'FAILED'} ${seconds(file.durationMs)} ${file.file}`);
+      console.log(`${file.failed === 0 ? 'ok    ' : 'FAILED'} ${times(file)} ${file.file}`);
       for (const failure of file.failures) console.log(failureText(failure));
     },
   });
@@ -91,8 +91,14 @@ function run(files: readonly string[], atOnce: number): Promise<TestFile[]> {
 function printDurations(files: readonly TestFile[], totalMs: number): void {
   const slowest = files.toSorted((one, other) => other.durationMs - one.durationMs).slice(0, slowestShown);
   console.log(`\nThe slowest of ${files.length} test files:`);
-  for (const { file, durationMs } of slowest) console.log(`${seconds(durationMs)} ${file}`);
-  console.log(`${seconds(totalMs)} in all\n`);
+  for (const file of slowest) console.log(`${times(file)} ${file.file}`);
+  const cpuMs = files.reduce((sum, file) => sum + file.cpuMs, 0);
+  console.log(`${seconds(totalMs)} in all, ${seconds(cpuMs).trim()} of CPU beside the servers that all share\n`);
+}
+
+/** From start to end, then of CPU. */
+function times({ durationMs, cpuMs }: TestFile): string {
+  return `${seconds(durationMs)} ${seconds(cpuMs)} CPU`;
 }
 
 function printFailures(failures: readonly TestFailure[]): void {

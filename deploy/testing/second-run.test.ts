@@ -6,7 +6,7 @@ import type { TestFile } from './tap-results.js';
 function fileOf(file: string, failureCount: number): TestFile {
   const failure = { file, path: [], diagnostics: [] };
   const failures = Array.from({ length: failureCount }, () => failure);
-  return { file, durationMs: 1, passed: 1, failed: failureCount, failures };
+  return { file, durationMs: 1, cpuMs: 1, passed: 1, failed: failureCount, failures };
 }
 
 t.test('a failed file runs again once, however many of its tests failed', async (t) => {

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { type FileEnd, failureText, TapReader } from './tap-results.js';
 
-const good: FileEnd = { code: 0, signal: null, durationMs: 512.5 };
+const good: FileEnd = { code: 0, signal: null, durationMs: 512.5, cpuMs: 90 };
 
 function read(text: string, end: FileEnd = good) {
   const reader = new TapReader('dist/a.test.js');
@@ -11,7 +11,7 @@ function read(text: string, end: FileEnd = good) {
 }
 
 t.test('a file counts its assertions, and each that did not pass counts as failed', async (t) => {
-  const whole = { file: 'dist/a.test.js', durationMs: 512.5, passed: 5, failed: 0, failures: [] };
+  const whole = { file: 'dist/a.test.js', durationMs: 512.5, cpuMs: 90, passed: 5, failed: 0, failures: [] };
   t.same(read('ok 1\n# { total: 5, pass: 5 }\n# time=1ms\n'), whole);
   t.match(read('# { total: 7, pass: 4, fail: 1, skip: 1, todo: 1 }\n'), { passed: 4, failed: 3 });
 });

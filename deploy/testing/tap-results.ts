@@ -3,6 +3,8 @@
 export interface TestFile {
   readonly file: string;
   readonly durationMs: number;
+  /** What its process and the ended children of that one computed, in milliseconds; NaN where the system does not say. */
+  readonly cpuMs: number;
   readonly passed: number;
   readonly failed: number;
   readonly failures: readonly TestFailure[];
@@ -13,6 +15,7 @@ export interface FileEnd {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly durationMs: number;
+  readonly cpuMs: number;
 }
 
 export interface TestFailure {
@@ -74,7 +77,7 @@ export class TapReader {
   }
 
   /** The end of the process. A file that no assertion failed fails when it broke off or proved nothing. */
-  end({ code, signal, durationMs }: FileEnd): TestFile {
+  end({ code, signal, durationMs, cpuMs }: FileEnd): TestFile {
     const { passed, failed } = this.#totals ?? { passed: 0, failed: 0 };
     const reasons: string[] = [];
     if (this.#totals === null) reasons.push('it ended without totals');
@@ -85,7 +88,7 @@ export class TapReader {
       this.#failures.push({ file: this.#file, path: [], diagnostics: reasons });
     }
     const failures = this.#failures;
-    return { file: this.#file, durationMs, passed, failed: Math.max(failed, failures.length), failures };
+    return { file: this.#file, durationMs, cpuMs, passed, failed: Math.max(failed, failures.length), failures };
   }
 
   #readResult(depth: number, isNotOk: boolean, description: string): void {
