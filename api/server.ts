@@ -15,6 +15,7 @@ import { callerName, registerRequestLog } from './http/request-log.js';
 import { registerResponseCache } from './http/response-cache.js';
 import { type Route, statusesOf } from './http/route.js';
 import { Seal } from './http/sealed.js';
+import { registerSerializing } from './http/serializing.js';
 import { registerTraces } from './http/traces.js';
 import { registerValidation } from './http/validation.js';
 import { separateConsole } from './pages/console-host.js';
@@ -47,6 +48,7 @@ export async function createServer(services: Services): Promise<FastifyInstance>
   const routes = allRoutes(services);
   registerProblems(app, methodsOf(routes));
   registerValidation(app);
+  registerSerializing(app);
   measure(app, services);
   if (config.consoleHost !== null) separateConsole(app, config.consoleHost);
   pageSessions.register(app);

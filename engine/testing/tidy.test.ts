@@ -109,6 +109,7 @@ const importersOf: Readonly<Record<string, readonly string[]>> = {
   '@opentelemetry/resources': ['platform/tracing/exporter.ts'],
   '@opentelemetry/sdk-trace-base': ['platform/tracing/exporter.ts'],
   yaml: ['bench/simulate/yaml-fields.ts'],
+  'fast-json-stringify': ['api/http/serializing.ts'],
   ajv: ['engine/protocols/reading/schema.ts', 'api/http/validation.ts'],
   '@node-rs/argon2': ['api/auth/passwords.ts', 'deploy/demo.ts'],
 };
