@@ -1,9 +1,9 @@
 /**
  * Runs the test suites: the files named `*.slow.js`, which last longest, then the quick ones, several side by side;
- * those that measure time run alone. Prints each file's duration and the CPU time of its processes, the slowest files,
- * every failure again at the end, and how many assertions passed and failed. One or two files that failed run once more (second-run.ts). Stops the
- * tests' servers. Argument: a part of the paths of the files to run, such as `slow`. TEST_SEED repeats a run's random
- * choices.
+ * those that count on short leases run apart. Prints each file's duration and the CPU time of its processes, the
+ * slowest files, every failure again at the end, and how many assertions passed and failed. One or two files that
+ * failed run once more (second-run.ts). Stops the tests' servers. Argument: a part of the paths of the files to run,
+ * such as `slow`. TEST_SEED repeats a run's random choices.
  */
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -20,11 +20,9 @@ const root = repositoryRoot();
 const jobs = 4;
 const quickSeconds = 300;
 const slowSeconds = 900;
-/**
- * The first counts on leases of half a second. The second fills a MongoDB-protocol server that is slow by itself, and
- * did not end beside four others. The other slow suites passed on a machine with a load of 18 on two cores.
- */
-const aloneSuites = ['engine/writer/writer.slow', 'api/feed/history-backlog.slow'];
+/** They count on leases of half a second, and wait most of the time: beside each other they fill no core. */
+const aloneSuites = ['engine/writer/writer'];
+const aloneJobs = 3;
 const slowestShown = 20;
 /** More failures than these have one cause, and the TAP files hold them all. */
 const failuresShown = 25;
@@ -41,9 +39,9 @@ async function runSuites(part: string): Promise<number> {
   let again: TestFile[] = [];
   try {
     const all = ['.slow.js', '.test.js'].flatMap(testFiles).filter((path) => path.includes(part));
-    const alone = all.filter((path) => aloneSuites.some((name) => path.includes(name)));
+    const alone = all.filter((path) => path.endsWith('.slow.js') && aloneSuites.some((name) => path.includes(name)));
     const together = all.filter((path) => !alone.includes(path));
-    files.push(...(await run(together, jobs)), ...(await run(alone, 1)));
+    files.push(...(await run(together, jobs)), ...(await run(alone, aloneJobs)));
     again = await run(filesToRepeat(files), 1);
   } finally {
     // Also after a failure: nothing may be left running.

@@ -2,6 +2,7 @@
  * Stand-in under load while parts are killed: threads, the whole process, and the room of the journal. Each answer that
  * left is in the books once, repeats of it are the same bytes, and the caps hold.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { embeddedRoles } from '../../deploy/database-roles.js';
@@ -34,6 +35,8 @@ import {
 
 t.setTimeout(0);
 
+/** Between two questions of a client, and two looks at the engine: each answer is asked again twice. */
+const pauseMs = 5;
 const accounts = 8;
 const rule = { currency: 'USD', perCardMinor: 400, perDayMinor: 2500, amountMaxMinor: 50 };
 const cardOf = (account: number) => `card_${String(account).padStart(6, '0')}_1`;
@@ -83,12 +86,15 @@ class Answers {
   async load(width: number, isDone: () => boolean | Promise<boolean>): Promise<void> {
     let done = false;
     const one = async () => {
-      while (!done) await this.askOne();
+      while (!done) {
+        await this.askOne();
+        await delay(pauseMs);
+      }
     };
     const watch = async () => {
       while (!done) {
         done = await isDone();
-        if (!done) await new Promise((resolve) => setImmediate(resolve));
+        if (!done) await delay(pauseMs);
       }
     };
     await Promise.all([watch(), ...Array.from({ length: width }, one)]);

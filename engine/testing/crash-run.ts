@@ -26,8 +26,13 @@ const attemptPauseMs = 5;
 const severalTimeoutMs = 1_500;
 /** Whatever happens to single engines, a message has its answer within this. */
 const severalPatienceMs = 60_000;
-/** Between two messages of one of those in flight, so that engines and client share a small machine. */
-const severalPauseMs = 20;
+/**
+ * Between two messages of one of those in flight, so that engines and client share a small machine: about 400 messages
+ * a second. Faults and moves take seconds whatever is asked; each message is asked again in the end.
+ */
+const severalPauseMs = 60;
+/** Before an attempt that was refused is made again at another one. */
+const severalAttemptPauseMs = 20;
 
 /** The client's side of the story. */
 export class CrashRun {
@@ -153,7 +158,7 @@ export class CrashRun {
         throw new Error(`${reply?.status} ${reply?.body} to ${text}`);
       }
       this.undecided++;
-      await delay(this.#isOfSeveral ? severalPauseMs : attemptPauseMs);
+      await delay(this.#isOfSeveral ? severalAttemptPauseMs : attemptPauseMs);
     }
   }
 

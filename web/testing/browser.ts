@@ -3,7 +3,7 @@
  * violations of the policy too. It fails on a finding of axe, and on a page that is wider than its window. The only
  * importer of playwright-core.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { type Browser, type CDPSession, chromium, type Page } from 'playwright-core';
@@ -36,7 +36,9 @@ const heightOf = (width: number) => (width < 600 ? 640 : 900);
 /** Longer than any page takes on a busy machine. */
 const waitMs = 30_000;
 const screenshots = join(repositoryRoot(), '.screenshots');
-const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+/** For a person who wants to see the pages: a whole run without them takes less CPU. */
+const { SCREENSHOTS: areWanted = '' } = process.env;
 
 /** A browser that ends with the test. */
 export async function openBrowser(t: Test, args: readonly string[] = []): Promise<Browser> {
@@ -57,7 +59,7 @@ export interface Visit {
   evaluate<T>(expression: string): Promise<T>;
   /** Errors of the console that the journey provokes and expects. */
   expectError(pattern: RegExp): void;
-  /** Holds the page against axe and its width, and takes a screenshot of it. @param name of what is shown */
+  /** Holds the page against axe and its width; SCREENSHOTS=1 keeps a picture of it. @param name of what is shown */
   look(t: Test, name: string): Promise<void>;
 }
 
@@ -77,7 +79,6 @@ export async function visit(
   });
   try {
     context.setDefaultTimeout(waitMs);
-    await context.addInitScript({ path: axePath });
     const page = await context.newPage();
     const complaints: string[] = [];
     const expected: RegExp[] = [];
@@ -113,9 +114,15 @@ async function evaluate<T>(cdp: CDPSession, expression: string): Promise<T> {
 
 async function look(t: Test, { page, view, evaluate }: Visit, name: string): Promise<void> {
   const { theme, width, language } = view;
-  mkdirSync(screenshots, { recursive: true });
-  await page.screenshot({ path: join(screenshots, `${name}-${theme}-${width}-${language}.png`), fullPage: true });
-  const found = await evaluate<string[]>(`axe.run().then(({ violations }) => violations.map(
+  if (areWanted !== '') {
+    mkdirSync(screenshots, { recursive: true });
+    await page.screenshot({ path: join(screenshots, `${name}-${theme}-${width}-${language}.png`), fullPage: true });
+  }
+  // In the page once it is looked at: half a megabyte of code, of which most pages that load need nothing.
+  await evaluate(`globalThis.axe === undefined && (() => {${axe}\n})()`);
+  const found = await evaluate<
+    string[]
+  >(`axe.run({ resultTypes: ['violations'] }).then(({ violations }) => violations.map(
     ({ id, nodes }) => id + ': ' + nodes.slice(0, 3).map(({ html, failureSummary }) => html + ' ' + failureSummary)))`);
   t.same(found, [], `axe finds nothing in ${name}`);
   const overflow = await evaluate<number>('document.documentElement.scrollWidth - innerWidth');

@@ -2,19 +2,9 @@
  * The connection to MongoDB, and the API's only importer of its driver. It has pool settings, collections with their
  * validators and indexes (sql/mongo), health, and errors sorted by what a caller can do.
  */
+import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type AnyBulkWriteOperation,
-  BSON,
-  type Collection,
-  type Db,
-  type Document,
-  MongoBulkWriteError,
-  MongoClient,
-  MongoError,
-  MongoNetworkError,
-  MongoServerError,
-} from 'mongodb';
+import type { AnyBulkWriteOperation, Collection, Db, Document, MongoClient, MongoServerError } from 'mongodb';
 import type { Log } from '../../../platform/log.js';
 import { OperationTimes } from '../../../platform/metrics/operation-times.js';
 import { withDeadline } from '../../../platform/process/deadline.js';
@@ -25,6 +15,15 @@ import { DatabaseUnavailable } from '../database-errors.js';
 import type { DatabaseHealth } from '../postgres.js';
 
 export type { AnyBulkWriteOperation, Collection, Document };
+
+const require = createRequire(import.meta.url);
+let loaded: typeof import('mongodb') | null = null;
+
+/** The driver is a fourth of all code that the API loads, and most deployments have no MongoDB. */
+function driver(): typeof import('mongodb') {
+  loaded ??= require('mongodb') as typeof import('mongodb');
+  return loaded;
+}
 
 /** Longest that one operation may run on the server, and one request waits for it: a person waits for the answer. */
 const operationMs = 3_000;
@@ -82,7 +81,7 @@ export class MongoConnection {
 
   constructor(config: MongodbConfig, log: Log) {
     this.#log = log;
-    this.#client = new MongoClient(config.uri, {
+    this.#client = new (driver().MongoClient)(config.uri, {
       appName: 'api',
       maxPoolSize: config.poolMax,
       minPoolSize: config.poolMin,
@@ -208,10 +207,12 @@ export class MongoConnection {
 
   /** Tells a store that is away from an operation that is refused. @returns the error for the caller */
   #failed(name: string, error: unknown): unknown {
-    if (error instanceof MongoServerError && !isRetryable(error)) return error;
+    if (error instanceof driver().MongoServerError && !isRetryable(error)) return error;
     this.failedOperations++;
     void this.#ping();
-    return error instanceof MongoError ? new DatabaseUnavailable(`${name}: ${error.message}`, { cause: error }) : error;
+    return error instanceof driver().MongoError
+      ? new DatabaseUnavailable(`${name}: ${error.message}`, { cause: error })
+      : error;
   }
 
   async #ping(): Promise<void> {
@@ -268,7 +269,7 @@ export class MongoConnection {
       else await this.#db.command({ collMod: collection, validator });
       return null;
     } catch (error) {
-      if (!(error instanceof MongoServerError)) throw error;
+      if (!(error instanceof driver().MongoServerError)) throw error;
       // Two processes that start at once: the other one made it.
       if (error.codeName === 'NamespaceExists') return null;
       if (length === 0) await this.#db.createCollection(collection).catch(ignoreExisting);
@@ -281,7 +282,7 @@ export class MongoConnection {
     try {
       await this.#db.collection(collection).createIndex(key, options);
     } catch (error) {
-      if (!(error instanceof MongoServerError) || options.sparse !== true) throw error;
+      if (!(error instanceof driver().MongoServerError) || options.sparse !== true) throw error;
       // A server without sparse indexes serves the same queries with a larger one.
       const { sparse, ...plain } = options;
       await this.#db.collection(collection).createIndex(key, plain);
@@ -291,12 +292,12 @@ export class MongoConnection {
 
 /** Whether a unique index refused the document. */
 export function isDuplicateKey(error: unknown): boolean {
-  return error instanceof MongoServerError && error.code === duplicateKeyCode;
+  return error instanceof driver().MongoServerError && error.code === duplicateKeyCode;
 }
 
 /** Places in a bulk write of the documents that a unique index refused; null when something else was refused too. */
 export function duplicatesOf(error: unknown): readonly number[] | null {
-  if (!(error instanceof MongoBulkWriteError)) return null;
+  if (!(error instanceof driver().MongoBulkWriteError)) return null;
   const errors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
   return errors.every(({ code }) => code === duplicateKeyCode) ? errors.map(({ index }) => index) : null;
 }
@@ -306,22 +307,22 @@ export function duplicatesOf(error: unknown): readonly number[] | null {
  * is no refusal of a document, like a lost connection, is thrown again.
  */
 export function refusalsOf(error: unknown): string | null {
-  if (error instanceof MongoBulkWriteError) {
+  if (error instanceof driver().MongoBulkWriteError) {
     const errors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
     const other = errors.find(({ code }) => code !== duplicateKeyCode);
     if (other !== undefined) return other.errmsg ?? `error ${other.code}`;
     if (errors.length > 0) return null;
   }
   if (isDuplicateKey(error)) return null;
-  const isOfServer = error instanceof MongoServerError && !isRetryable(error);
-  if (isOfServer || error instanceof BSON.BSONError) return (error as Error).message;
+  const isOfServer = error instanceof driver().MongoServerError && !isRetryable(error);
+  if (isOfServer || error instanceof driver().BSON.BSONError) return (error as Error).message;
   throw error;
 }
 
 /** The server is going away or in the middle of an election, or the operation ran into its time limit (50). */
 function isRetryable(error: MongoServerError): boolean {
   return (
-    error instanceof MongoNetworkError ||
+    error instanceof driver().MongoNetworkError ||
     error.code === 50 ||
     error.hasErrorLabel('RetryableWriteError') ||
     error.hasErrorLabel('TransientTransactionError')
@@ -329,7 +330,7 @@ function isRetryable(error: MongoServerError): boolean {
 }
 
 function ignoreExisting(error: unknown): void {
-  if (!(error instanceof MongoServerError && error.codeName === 'NamespaceExists')) throw error;
+  if (!(error instanceof driver().MongoServerError && error.codeName === 'NamespaceExists')) throw error;
 }
 
 function databaseNameOf(uri: string): string {

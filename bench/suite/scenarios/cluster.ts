@@ -36,6 +36,8 @@ const pacedPerSecond = 2000;
 /** On so many cards every partition has one, with all but certainty. */
 const askedCards = 64;
 const askPauseMs = 20;
+/** While a lease lapses, a test suite has other things to do than 3,000 questions a second. */
+const smokeAskPauseMs = 250;
 const takeoverMsMax = 60_000;
 const settleMsMax = 60_000;
 const settleLookMs = 200;
@@ -59,7 +61,7 @@ export const cluster: Scenario = {
     const group = await EngineGroup.make({ stack, accountCount, balanceMinor, isDurable: !isSmoke, ends });
     await startWarm(bench, group, 1);
     const one = await speedOfOne(bench, group);
-    await startWarm(bench, group, engineCount);
+    await startWarm(bench, group, engineCount, isSmoke ? { LEASE_MS: String(shortLeaseMs) } : {});
     const several = await speedOfSeveral(bench, group);
     const takeover = await takeovers(bench, group, kills, 'takeover, default lease');
     const stops = await handovers(bench, group, 'engine stopped, default deadline');
@@ -272,7 +274,7 @@ class Asks {
       Array.from({ length: cardCount }, async (_, index) => {
         for (let attempt = 0; performance.now() - startedMs < takeoverMsMax; attempt++) {
           if (await this.#isApproved(`${prefix}-${index}-${attempt}`, cardToken(index + 1))) return performance.now();
-          await delay(askPauseMs);
+          await delay(this.#bench.scale.name === 'smoke' ? smokeAskPauseMs : askPauseMs);
         }
         return null;
       }),
