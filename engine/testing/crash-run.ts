@@ -21,7 +21,7 @@ const inFlight = 24;
 const oldSample = 200;
 /** An answer of 503 is none: asked again so often while the engine lives. */
 const attemptsMax = 200;
-const attemptPauseMs = 5;
+const attemptPauseMs = 20;
 /** Of several engines one may stand still: longer than every deadline, then another one is asked. */
 const severalTimeoutMs = 1_500;
 /** Whatever happens to single engines, a message has its answer within this. */
