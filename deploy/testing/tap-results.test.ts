@@ -73,6 +73,14 @@ not ok 3 - endless # time=3021ms
 # time=3034ms
 `;
 
+t.test('a failure names places in the sources', async (t) => {
+  const place = 'inSources (dist/deploy/testing/tap-results.js:20:1)';
+  t.match(
+    failureText({ file: 'dist/a.test.js', path: [], diagnostics: [place] }),
+    / \(deploy\/testing\/tap-results\.ts:\d+:\d+\)$/,
+  );
+});
+
 t.test('each failed assertion is named with its file, its tests and its diagnostics', async (t) => {
   t.same(read(outputWithFailures, { ...good, code: 1 }).failures.map(failureText), [
     [

@@ -1,9 +1,12 @@
 /** Reads the TAP of one test file line by line: its totals, and each failure with its diagnostics. */
+import { join } from 'node:path';
+import { sourceStack } from '../../platform/process/source-stack.js';
+import { repositoryRoot } from '../repository-root.js';
 
 export interface TestFile {
   readonly file: string;
   readonly durationMs: number;
-  /** What its process and the ended children of that one computed, in milliseconds; NaN where the system does not say. */
+  /** CPU time of its process and of that one's ended children; NaN where the system does not say. */
   readonly cpuMs: number;
   readonly passed: number;
   readonly failed: number;
@@ -140,7 +143,14 @@ function unescaped(text: string): string {
   return text.replace(/\\([\\#])/g, '$1');
 }
 
-/** A failure as it is shown: where it is, then what tap says. */
+/** A failure as it is shown: where it is, then what tap says, with places in the sources. */
 export function failureText({ file, path, diagnostics }: TestFailure): string {
-  return [[file, ...path].join(' > '), ...diagnostics.map((line) => `    ${line}`)].join('\n');
+  return [[file, ...path].join(' > '), ...diagnostics.map((line) => `    ${inSources(line)}`)].join('\n');
+}
+
+/** tap names files from the root on. */
+function inSources(line: string): string {
+  const root = repositoryRoot();
+  const whole = line.replace(/(?<![\w/.])dist\/[\w./-]+\.js(?=:\d)/g, (path) => join(root, path));
+  return whole === line ? line : sourceStack(whole).replaceAll(`${root}/`, '');
 }

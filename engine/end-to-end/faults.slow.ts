@@ -149,7 +149,7 @@ for (const [journal, workers] of [
   ['postgres', 2],
 ] as const) {
   const name = `an engine survives a frozen and a dead Postgres (JOURNAL=${journal} PARTITIONS=${workers})`;
-  t.test(name, { timeout: 180_000 }, async (t) => {
+  t.test(name, { timeout: 400_000 }, async (t) => {
     const dataDir = folderFor(t);
     const options = { dataDir, log: () => undefined, settings: { fsync: 'off', full_page_writes: 'off' } };
     let server = await startEmbeddedPostgres(options);

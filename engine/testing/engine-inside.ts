@@ -17,6 +17,8 @@ import { type Engine, startEngine } from '../engine.js';
 import { Client } from './client.js';
 import { type EnginePlace, engineEnvironment, enginePlace } from './engine-process.js';
 
+/** A PostgreSQL that answers none of them has another trouble than a busy machine. */
+const startsMax = 3;
 const dyingStorage = new URL('./dying-storage.js', import.meta.url).href;
 
 export interface TestEngine {
@@ -50,6 +52,17 @@ export interface TestEngineOptions {
   readonly dataDir?: string;
 }
 
+/** As a supervisor: an engine ends where PostgreSQL, on a busy machine, does not answer its start for seconds. */
+async function startPatiently(start: () => Promise<Engine>): Promise<Engine> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start();
+    } catch (error) {
+      if (attempt === startsMax || !String(error).includes('CONNECT_TIMEOUT')) throw error;
+    }
+  }
+}
+
 /** Starts one; the test's teardown stops it and removes what it left. */
 export async function startTestEngine(t: Test, options: TestEngineOptions = {}): Promise<TestEngine> {
   const { accounts = 20, cardsPerAccount = 2, balanceMinor = 100_000, changes = {} } = options;
@@ -80,7 +93,7 @@ export async function startTestEngine(t: Test, options: TestEngineOptions = {}):
     const environment = engineEnvironment(place, { LOG_LEVEL: 'silent', ...changes, ...again });
     const config = readEngineConfig(environment);
     const log = createLog(config.logLevel, 'engine');
-    running = await startEngine(config, log, { module: dyingStorage, control: disk.buffer });
+    running = await startPatiently(() => startEngine(config, log, { module: dyingStorage, control: disk.buffer }));
   };
   const restartUnsettled = async () => {
     let isBack = false;

@@ -1,6 +1,6 @@
 /**
- * Two engines on one ledger, for the suites of the writer: one has the lease, another one comes on its journal or on a
- * copy of it, and clients spend more than each account has. Leases are half a second here, and pauses are scaled alike:
+ * Two engines on one ledger, for the suites of the writer. One has the lease; another one comes on its journal or on a
+ * copy of it. Clients spend more than each account has. Leases are half a second here, and pauses are scaled alike:
  * 5 s is ten leases, as a minute is two of the default ones.
  */
 import { cpSync, mkdtempSync } from 'node:fs';

@@ -107,7 +107,8 @@ t.test('an engine whose connections a firewall dropped continues, and its restar
   const two = await startEngineProcess(first, { ...briefLease, ...longLease });
   t.teardown(() => two.kill('SIGKILL'));
   const startMs = performance.now() - beganMs;
-  t.ok(startMs < 15_000, `ready ${Math.round(startMs)} ms after the kill`);
+  // The lease would last 30 s more.
+  t.ok(startMs < 25_000, `ready ${Math.round(startMs)} ms after the kill`);
   t.comment(/"leaseMs":\d+/.exec(two.logged)?.[0] ?? '');
   t.ok(await approves(first));
   t.equal(await two.kill('SIGTERM'), 0);
