@@ -17,6 +17,8 @@ t.setTimeout(0);
 const { BACKLOG_RECORDS = '20000' } = process.env;
 const waitingMin = Number(BACKLOG_RECORDS);
 const freezes = 100;
+/** The server is slow by itself, and other suites run beside this one. */
+const waitMsMax = 600_000;
 
 /** Authorizations of one card, settled behind what is there: `count` of them, each with a clearing when asked for. */
 async function settle(sql: postgres.Sql, cardId: string, prefix: string, count: number): Promise<void> {
@@ -123,22 +125,22 @@ t.test('a freeze is in force while history waits, and the copying of history con
   };
 
   await freezeOften('nothing waits');
-  await settle(sql, card.id, 'few-', 300);
-  await freezeOften('300 authorizations by one customer');
-  await until('they are in the history', async () => (await metric('personal_history_copied_total')) >= 300, 60_000);
+  await settle(sql, card.id, 'few-', 100);
+  await freezeOften('100 authorizations by one customer');
+  await until('they are in the history', async () => (await metric('personal_history_copied_total')) >= 100, waitMsMax);
 
-  await settle(sql, card.id, 'some-', 1_000);
-  await until('they are in the history', async () => (await metric('personal_history_copied_total')) >= 1_300, 120_000);
+  await settle(sql, card.id, 'some-', 400);
+  await until('they are in the history', async () => (await metric('personal_history_copied_total')) >= 500, waitMsMax);
   await clear(sql, 'few-');
-  await freezeOften('300 transactions change, of 1,300 in the history');
-  await until('they are in the history', async () => (await metric('personal_history_lag_records')) === 0, 300_000);
+  await freezeOften('100 transactions change, of 500 in the history');
+  await until('they are in the history', async () => (await metric('personal_history_lag_records')) === 0, waitMsMax);
 
   await settle(sql, card.id, 'many-', Math.ceil(1.5 * waitingMin));
-  await until('they wait', async () => (await metric('personal_history_lag_records')) > waitingMin, 60_000);
+  await until('they wait', async () => (await metric('personal_history_lag_records')) > waitingMin, waitMsMax);
   const before = await metric('personal_history_copied_total');
   await freezeOften(`${await metric('personal_history_lag_records')} records wait`);
   const lag = await metric('personal_history_lag_records');
   t.ok(lag > 0, 'records waited all the time');
-  await until('history goes on', async () => (await metric('personal_history_copied_total')) > before, 300_000);
+  await until('history goes on', async () => (await metric('personal_history_copied_total')) > before, waitMsMax);
   t.comment(`${(await metric('personal_history_copied_total')) - before} copied meanwhile, ${lag} wait`);
 });
