@@ -72,13 +72,18 @@ export function applyOutcome(
       outcome.transactionStatus,
       outcome.heldDelta,
       outcome.postedDelta,
-      request.type === MessageType.refund ? outcome.approvedAmountMinor : 0,
+      refundedDelta(request, outcome),
       outcome.spendDay,
       outcome.spendAmountDelta,
       outcome.expiresAtMs,
       sequence,
     );
   }
+}
+
+function refundedDelta({ type, askedType }: Request, { approvedAmountMinor }: Outcome): number {
+  if (type === MessageType.refund) return approvedAmountMinor;
+  return type === MessageType.reversal && askedType === MessageType.refund ? 0 - approvedAmountMinor : 0;
 }
 
 /**

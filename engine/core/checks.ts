@@ -99,10 +99,18 @@ function originalClosed(context: Context): boolean {
       return status !== TransactionStatus.open || context.idIsSpent;
     case T.reversal:
       // A second reversal, or one after the expiry, is acknowledged and changes nothing. Posted money is for a refund.
-      return status === TransactionStatus.completed && !takesBackPosted(context.request.askedType);
+      return status === TransactionStatus.completed && !takesBack(context);
     default:
       return false;
   }
+}
+
+/** Whether a reversal takes back what is posted. Where it does not say what its original was, the books know it. */
+function takesBack({ request, books, transaction, originalIsClearing }: Context): boolean {
+  if (request.askedType !== T.reversal) return takesBackPosted(request.askedType);
+  const { transactions } = books;
+  // A credit is no purchase.
+  return transactions.posted(transaction) > 0 && (originalIsClearing || transactions.wasPostedAtOnce(transaction));
 }
 
 /** A single-use card makes one purchase, whatever became of it: the merchant knows the number by now. */

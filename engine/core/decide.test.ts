@@ -570,16 +570,16 @@ used card C daily                   -> 10/1
 account A funds=1000
 card C of A U
 a1 authorization C 800                             -> approved 00 800 200/800/0
-r1 reversal C 300 original=a1 answers=advice       -> approved 00 500 700/300/0
-r2 reversal C 300 original=a1 answers=advice       -> approved 00 0 700/300/0
-r3 reversal C 100 original=a1 answers=advice       -> approved 00 200 900/100/0
-r4 reversal C 0 original=a1 answers=advice         -> amount_invalid 13 0 900/100/0
+r1 reversal C 300 original=a1 answers=reversal     -> approved 00 500 700/300/0
+r2 reversal C 300 original=a1 answers=reversal     -> approved 00 0 700/300/0
+r3 reversal C 100 original=a1 answers=reversal     -> approved 00 200 900/100/0
+r4 reversal C 0 original=a1 answers=reversal       -> amount_invalid 13 0 900/100/0
 used card C daily                                  -> 100/1
 r5 reversal C original=a1                          -> approved 00 100 1000/0/0
-r6 reversal C 50 original=a1 answers=advice        -> approved 00 0 1000/0/0
+r6 reversal C 50 original=a1 answers=reversal      -> approved 00 0 1000/0/0
 a2 authorization C 400                             -> approved 00 400 600/400/0
 c2 clearing C 400 original=a2                      -> approved 00 400 600/0/400
-r7 reversal C 50 original=a2 answers=advice        -> original_closed 84 0 600/0/400
+r7 reversal C 50 original=a2 answers=reversal      -> original_closed 84 0 600/0/400
 used card C daily                                  -> 400/1
 
 = a reversal takes a purchase that was posted at once back, whole or but for what remains
@@ -595,6 +595,42 @@ r4 reversal C 10 original=a1 answers=clearing      -> approved 00 0 1000/0/0
 transaction a1                                     -> reversed 0/0 refunded=0
 used card C daily                                  -> 0/0
 
+= a reversal that does not say what its original was takes back what was posted at once, and no cleared hold
+account A funds=1000
+card C of A U
+a1 authorization C 800 capture                     -> approved 00 800 200/0/800
+r1 reversal C 300 original=a1 answers=reversal     -> approved 00 500 700/0/300
+r2 reversal C 300 original=a1 answers=reversal     -> approved 00 0 700/0/300
+r3 reversal C original=a1 answers=reversal         -> approved 00 300 1000/0/0
+r4 reversal C original=a1 answers=reversal         -> approved 00 0 1000/0/0
+transaction a1                                     -> reversed 0/0 refunded=0
+used card C daily                                  -> 0/0
+a2 authorization C 400                             -> approved 00 400 600/400/0
+r5 reversal C original=a2 answers=reversal         -> approved 00 400 1000/0/0
+a3 authorization C 400                             -> approved 00 400 600/400/0
+c3 clearing C 400 original=a3                      -> approved 00 400 600/0/400
+r6 reversal C original=a3 answers=reversal         -> original_closed 84 0 600/0/400
+c4 clearing C 100                                  -> approved(force_post) 00 100 500/0/500
+r7 reversal C original=c4 answers=reversal         -> approved 00 100 600/0/400
+f5 refund C 50                                     -> approved 00 50 650/0/350
+r8 reversal C original=f5 answers=reversal         -> original_closed 84 0 650/0/350
+transaction f5                                     -> completed 0/-50 refunded=50
+
+= a clearing posts nothing of a purchase that was posted at once and taken back, before or behind it
+account A funds=1000
+card C of A U
+a1 authorization C 800 capture                     -> approved 00 800 200/0/800
+c1 clearing C 800 original=a1 answers=clearing     -> approved 00 800 200/0/800
+r1 reversal C original=a1 answers=clearing         -> approved 00 800 1000/0/0
+c2 clearing C 800 original=a1 answers=clearing     -> approved 00 800 1000/0/0
+c3 clearing C 800 original=a1 answers=reversal     -> approved 00 800 1000/0/0
+transaction a1                                     -> reversed 0/0 refunded=0
+r4 reversal C original=a4 answers=reversal         -> original_not_found 25 0 1000/0/0
+c4 clearing C 800 original=a4 answers=clearing     -> approved 00 800 1000/0/0
+a5 authorization C 100                             -> approved 00 100 900/100/0
+r5 reversal C original=a5                          -> approved 00 100 1000/0/0
+c5 clearing C 90 original=a5 answers=reversal      -> approved(force_post) 00 90 910/0/90
+
 = a reversal takes a refund back once
 account A funds=1000
 card C of A U
@@ -604,6 +640,28 @@ r2 reversal C original=f1 answers=refund           -> approved 00 0 1000/0/0
 a1 authorization C 800 capture                     -> approved 00 800 200/0/800
 r3 reversal C original=a1 answers=refund           -> approved 00 0 200/0/800
 transaction a1                                     -> completed 0/800 refunded=0
+
+= a reversal takes back a refund of a purchase, and what it had given back to the windows
+policy refundRestoresWindows
+account A funds=1000
+card C of A U
+a1 authorization C 800 capture                     -> approved 00 800 200/0/800
+f1 refund C 300 original=a1                        -> approved 00 300 500/0/500
+used card C daily                                  -> 500/1
+r1 reversal C 100 original=f1 answers=refund       -> approved 00 200 300/0/700
+transaction a1                                     -> completed 0/700 refunded=100
+used card C daily                                  -> 700/1
+r2 reversal C original=f1 answers=refund           -> approved 00 100 200/0/800
+transaction a1                                     -> completed 0/800 refunded=0
+f2 refund C 200 original=a1                        -> approved 00 200 400/0/600
+f3 refund C 300 original=a1                        -> approved 00 300 700/0/300
+r3 reversal C original=f2 answers=refund whole=200 -> approved 00 200 500/0/500
+transaction a1                                     -> completed 0/500 refunded=300
+used card C daily                                  -> 500/1
+a4 authorization C 100                             -> approved 00 100 400/100/500
+f4 refund C 40 original=a4                         -> approved(force_post) 00 40 440/100/460
+r4 reversal C original=f4 answers=refund whole=40  -> approved 00 40 400/100/500
+transaction a4                                     -> open 100/0 refunded=0
 
 = a single-message purchase can be revoked too
 account A funds=1000 partial

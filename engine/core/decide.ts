@@ -155,6 +155,7 @@ function follow(context: Context, question: Question): void {
   context.transaction = isNamed && isForeign(context, question) ? transactionAbsent : question.transaction;
   context.idIsSpent = idIsSpent(books, question);
   context.rejoins = rejoins(context, question);
+  context.originalIsClearing = question.originalIsClearing;
   if (isOver(books, question)) context.transaction = transactionAbsent;
   const isAdviceOnOriginal = request.type === T.advice && isNamed;
   context.replacesHold = isAdviceOnOriginal && hasHoldToReplace(context);

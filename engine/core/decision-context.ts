@@ -34,6 +34,7 @@ export class Context {
   spendDay = 0;
   nowMs = 0;
   idIsSpent = false;
+  originalIsClearing = false;
 }
 
 const unknownCard: CardProfile = {

@@ -163,9 +163,12 @@ function increase(context: Context, amountMinor: number): void {
 function reverse(context: Context): void {
   const { outcome, request, books, transaction } = context;
   const { transactions } = books;
+  if (request.askedType === T.refund) {
+    undoRefund(context);
+    return;
+  }
   if (transactions.status(transaction) === TransactionStatus.completed) {
-    if (request.askedType === T.refund) undoRefund(context);
-    else undoPurchase(context);
+    undoPurchase(context);
     return;
   }
   const held = transactions.held(transaction);
@@ -204,19 +207,36 @@ function undoPurchase({ outcome, request, books, transaction }: Context): void {
   outcome.olderSpendCountDelta = posted > 0 && remaining === 0 ? -1 : 0;
 }
 
-/**
- * A refund that was credited at once did not happen, or only a part of it: the amount says what remains. It had given
- * the windows nothing back, for it stood alone.
- */
-function undoRefund({ outcome, request, books, transaction }: Context): void {
+/** A refund did not happen, or only a part of it: the amount says what remains. */
+function undoRefund({ outcome, request, books, transaction, policy }: Context): void {
   const { transactions } = books;
-  const credited = Math.max(0, 0 - transactions.posted(transaction));
-  const remaining = Math.min(credited, Math.max(0, request.amountMinor));
-  const undone = credited - remaining;
+  const [posted, refunded] = [transactions.posted(transaction), transactions.refunded(transaction)];
+  const undone = undoneOf(request, posted, refunded);
   outcome.amountMinor = undone;
   outcome.approvedAmountMinor = undone;
   outcome.postedDelta = undone;
-  outcome.transactionStatus = undone > 0 && remaining === 0 ? TransactionStatus.reversed : TransactionStatus.completed;
+  const status = transactions.status(transaction);
+  // Without a purchase nothing is left of the transaction.
+  const isGone = undone > 0 && undone === refunded && posted + undone === 0 && status === TransactionStatus.completed;
+  outcome.transactionStatus = isGone ? TransactionStatus.reversed : status;
+  if (policy.refundRestoresWindows) {
+    // As much as the refund gave back: of what it credited beyond the purchase, nothing was.
+    outcome.olderSpendDay = transactions.firstDay(transaction);
+    outcome.olderSpendAmountDelta = Math.min(undone, Math.max(0, posted + undone));
+  }
+}
+
+/**
+ * What a reversal takes back of the refunds of a transaction. A purchase may have several: then only what the reversed
+ * one came to tells how much goes. Where the reversal does not say that, or says the remainder twice, what remains is
+ * of all of them.
+ */
+function undoneOf({ amountMinor, wholeMinor }: Request, posted: number, refunded: number): number {
+  const remaining = Math.max(0, amountMinor);
+  const isAlone = posted + refunded <= 0;
+  const credited = isAlone ? Math.min(refunded, Math.max(0, 0 - posted)) : refunded;
+  const isWholeKnown = !isAlone && wholeMinor > remaining;
+  return Math.min(credited, Math.max(0, (isWholeKnown ? wholeMinor : credited) - remaining));
 }
 
 function closedStatus(context: Context, whenNothingPosted: TransactionStatus): TransactionStatus {
@@ -239,10 +259,21 @@ function release(context: Context, amountMinor: number, givesBackCount: boolean)
   outcome.olderSpendCountDelta = givesBackCount ? -1 : 0;
 }
 
-/** Whether a processor reports a purchase in one message that this engine posted when it approved it. */
+/**
+ * Whether a processor reports a purchase in one message that this engine posted when it approved it, or whose reversal
+ * came first.
+ */
 function isPostedAlready({ request, books, transaction }: Context): boolean {
-  if (request.askedType !== T.authorization || transaction === transactionAbsent) return false;
-  return books.transactions.status(transaction) === TransactionStatus.completed;
+  const { askedType } = request;
+  const mayBe = askedType === T.authorization || askedType === T.clearing || askedType === T.reversal;
+  if (!mayBe || transaction === transactionAbsent) return false;
+  const { transactions } = books;
+  const status = transactions.status(transaction);
+  const wasAtOnce = transactions.wasPostedAtOnce(transaction);
+  if (status === TransactionStatus.completed) return askedType !== T.reversal || wasAtOnce;
+  if (askedType === T.authorization) return false;
+  if (status === TransactionStatus.tombstone) return askedType === T.clearing;
+  return status === TransactionStatus.reversed && wasAtOnce;
 }
 
 function clear(context: Context): void {
@@ -250,7 +281,7 @@ function clear(context: Context): void {
   const posted = request.amountMinor;
   outcome.approvedAmountMinor = posted;
   if (isPostedAlready(context)) {
-    outcome.transactionStatus = TransactionStatus.completed;
+    outcome.transactionStatus = books.transactions.status(transaction);
     return;
   }
   outcome.postedDelta = posted;

@@ -407,6 +407,8 @@ function closedOf(request: Request, seen: Seen): Evaluated {
 
 function isClosed({ type, askedType }: Request, status: TransactionStatus, idIsSpent: boolean, seen: Seen): boolean {
   if (status === TransactionStatus.none) return false;
+  // Whether the purchase was posted at once, the trace does not keep: the reason says what followed from it.
+  if (type === T.reversal && askedType === T.reversal) return seen.reason === Reason.originalClosed;
   if (type === T.reversal) return status === TransactionStatus.completed && !takesBackPosted(askedType);
   if (type === T.incremental) return status !== TransactionStatus.open || idIsSpent;
   return (status === TransactionStatus.tombstone && !hasFollow(seen, 'replacesHold')) || idIsSpent;

@@ -3,6 +3,7 @@
  */
 import type { Status } from './accounts.js';
 import type { CardType, CardUse } from './card-types.js';
+import type { MessageType } from './codes.js';
 import type { Level } from './limit-names.js';
 import type { RollingRow } from './rolling.js';
 import type { Limits } from './rules.js';
@@ -110,6 +111,8 @@ export interface TransactionRow extends TransactionState {
   readonly id: string;
   /** The id that was asked for, when it is a later message's and not the transaction's own; else the same as `id`. */
   readonly askedId: string;
+  /** Of a later message: its type. */
+  readonly askedType?: MessageType | null;
 }
 
 export interface RecordRow {

@@ -16,6 +16,8 @@ export class Question {
   namedByOriginal = false;
   /** `original` names a message that was answered before, so a reversal of it cannot have overtaken it. */
   originalKnown = false;
+  /** `original` names a clearing, not the message that opened the transaction. */
+  originalIsClearing = false;
   /** The transaction's first message was approved late and revoked: what `original` names was never answered. */
   originalRevoked = false;
   /** The message's id was asked before, approved late, and revoked: it was never answered. */

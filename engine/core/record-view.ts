@@ -3,6 +3,7 @@ import type { Channel, MessageType, Protocol, TransactionStatus } from './codes.
 import { Level } from './limit-names.js';
 import type { Reason } from './reasons.js';
 import {
+  askedTypeOf,
   channelMask,
   RecordFlag,
   RecordOffset,
@@ -153,6 +154,9 @@ export class RecordView {
     return user === 0 ? 0 : userSpendNumber(user, this.currency);
   }
 
+  get askedType(): MessageType | 0 {
+    return askedTypeOf(this.#u16(O.flags));
+  }
   get isApproved(): boolean {
     return (this.#u16(O.flags) & RecordFlag.approved) !== 0;
   }

@@ -60,6 +60,11 @@ export const RecordFlag = {
 /** Five bits of the flags are Request.askedType: a revocation answers for a question of another type. */
 const askedTypeShift = 8;
 const askedTypeMask = 0b11111;
+
+/** Request.askedType of a record. @param flags its flags */
+export function askedTypeOf(flags: number): MessageType | 0 {
+  return ((flags >> askedTypeShift) & askedTypeMask) as MessageType | 0;
+}
 const spendNumberBytes = 8;
 /** The channel shares its byte with the levels in whose rolling windows the message counts. */
 export const channelMask = 0b11111;
@@ -244,7 +249,7 @@ export function readRecordRequest(source: Uint8Array, view: DataView, offset: nu
   request.reset(source, view.getUint8(offset + O.protocol) as Protocol);
   const flags = view.getUint16(offset + O.flags, true);
   request.type = view.getUint8(offset + O.type) as MessageType;
-  request.askedType = ((flags >> askedTypeShift) & askedTypeMask) as MessageType | 0;
+  request.askedType = askedTypeOf(flags);
   request.amountMinor = view.getFloat64(offset + O.amount, true);
   request.currency = view.getUint16(offset + O.requestCurrency, true);
   request.country = view.getUint16(offset + O.country, true);

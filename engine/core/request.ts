@@ -68,13 +68,27 @@ export class Request implements Signals {
    * elsewhere. An authorization that this engine may have approved too keeps the hold that it took. An increment adds
    * to the hold of its original. 0: an advice names the whole of its hold. Of a clearing or reversal: authorization,
    * where this engine may have posted the purchase at once. The clearing then posts nothing, and the reversal takes it
-   * back. Of a reversal also advice, where its amount is what remains of the hold, and clearing, where it is what
-   * remains of a purchase that was posted at once. Refund, where it takes back a refund. 0 of every other message.
+   * back. Also, where only the books know what the original was:
+   *
+   * - of a clearing, clearing: what was posted at once, or reversed since or before, is not posted again. Reversal: the
+   *   same, but the original may as well have been a hold.
+   * - of a reversal, clearing: it takes back what is posted. Reversal: it releases a hold, and takes back what was
+   *   posted at once or by the named clearing. The amount of both is what remains; without one nothing does.
+   * - of a reversal, refund: it takes back a refund. The amount is what remains of it, see wholeMinor.
+   *
+   * 0 of every other message.
    */
   askedType: MessageType | 0 = 0;
   protocol: Protocol = Protocols.native;
   /** Minor units of `currency`, an integer 0 … 2^53−1; −1 when the message carries none. */
   amountMinor = -1;
+  /** Of a reversal of a refund: what the refund came to, minor units; −1 where that is not said. */
+  wholeMinor = -1;
+  /**
+   * A message that came ahead of its original is refused, so that its sender repeats it: the books could not keep what
+   * it says until the original comes.
+   */
+  waitsForOriginal = false;
   /** packLetters() of the ISO 4217 alphabetic code; 0 when absent. */
   currency = 0;
   /** ISO 18245 merchant category code 0–9999; −1 when absent. */
@@ -172,6 +186,8 @@ export class Request implements Signals {
     this.type = MessageTypes.authorization;
     this.askedType = 0;
     this.amountMinor = -1;
+    this.wholeMinor = -1;
+    this.waitsForOriginal = false;
     this.currency = 0;
     this.mcc = -1;
     this.country = 0;
@@ -188,7 +204,7 @@ export class Request implements Signals {
   }
 }
 
-/** Whether a reversal that answers for such a question takes back what was posted at once. */
+/** Whether a reversal that answers for such a question takes back what is posted, whatever the original was. */
 export function takesBackPosted(askedType: Request['askedType']): boolean {
   return (
     askedType === MessageTypes.authorization || askedType === MessageTypes.clearing || askedType === MessageTypes.refund
@@ -197,7 +213,7 @@ export function takesBackPosted(askedType: Request['askedType']): boolean {
 
 /** Whether the amount of such a reversal is what remains, and not what goes. */
 export function saysRemainder(askedType: Request['askedType']): boolean {
-  return askedType === MessageTypes.advice || askedType === MessageTypes.clearing;
+  return askedType === MessageTypes.reversal || askedType === MessageTypes.clearing;
 }
 
 /** A text as a string, for the few that need one: it allocates. */

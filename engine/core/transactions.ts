@@ -281,4 +281,8 @@ export class Transactions {
   expiresAtMs(slot: number): number {
     return this.#cells[slot * cells + Cell.expiresAtMs]!;
   }
+  /** No part of it was ever held: every hold has an end. */
+  wasPostedAtOnce(slot: number): boolean {
+    return this.expiresAtMs(slot) === 0;
+  }
 }

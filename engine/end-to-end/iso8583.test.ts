@@ -6,7 +6,7 @@ import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { findFreePort } from '../../deploy/free-port.js';
 import { folderFor } from '../../deploy/testing/for-test.js';
 import { startTestEngine } from '../testing/engine-inside.js';
-import { engineBooks, metric, untilSettled } from '../testing/engine-process.js';
+import { engineBooks, metric, until, untilSettled } from '../testing/engine-process.js';
 import { IsoClient, type IsoFields, testFraming, testPackager } from '../testing/iso-client.js';
 import {
   addCard,
@@ -32,12 +32,17 @@ function settings(list: readonly object[], file = links): Record<string, string>
   writeFileSync(file, JSON.stringify(list));
   return { ISO8583_LINKS: file };
 }
-const changes = { ...settings([usual]), PARTITIONS: '2' };
+const changes = { ...settings([usual]), PARTITIONS: '2', DEADLINE_MS: '1500' };
 const main = await startTestEngine(t, { accounts: 60, cardsPerAccount: 1, balanceMinor: 10_000, changes });
 await main.sql`update accounts set partial_approval = true`;
 await main.restart();
-const client = await IsoClient.open({ port });
+let client = await IsoClient.open({ port });
 t.teardown(() => client.close());
+
+async function restarted(): Promise<void> {
+  await main.restart();
+  client = await IsoClient.open({ port });
+}
 
 let accountsUsed = 0;
 /** An account whose card has a number. */
@@ -229,6 +234,107 @@ t.test('what was posted at once is taken back where the reversal does not say wh
   t.same(await booksOf(account), [0, 20], 'DE 90 without a type');
   t.equal(await code({ ...byKey, mti: '0420', 37: '000000000000' }), '00');
   t.same(await booksOf(account), [0, 0], 'the key of the original');
+});
+
+t.test('what was posted is taken back after a restart too, by its key alone', async (t) => {
+  const { account, pan } = await freshCard();
+  const byType = message('0200', pan, 100);
+  const byKey = message('0200', pan, 20);
+  const partly = message('0200', pan, 3000);
+  const forced = message('0220', pan, 400);
+  const held = message('0100', pan, 5000);
+  const completion = message('0220', pan, 5000, { 90: originalOf(held) });
+  for (const asked of [byType, byKey, partly, forced, held, completion]) t.equal(await code(asked), '00');
+  t.same(await booksOf(account), [0, 8520]);
+  const stillOpen = message('0100', pan, 60);
+  t.equal(await code(stillOpen), '00');
+  await restarted();
+  const unbooked = 'iso8583_unbooked_total{link="network"}';
+  const before = await metric(main.place, unbooked);
+  const ownKey = (asked: IsoFields, more: Readonly<Record<number, string>> = {}): IsoFields => {
+    const { 90: _named, ...fields } = asked;
+    return { ...fields, mti: '0420', 37: '000000000000', ...more } as IsoFields;
+  };
+  for (const [reversal, held, posted] of [
+    [message('0420', pan, 100, { 90: `0000${originalOf(byType).slice(4)}` }), 60, 8420],
+    [ownKey(byKey), 60, 8400],
+    [ownKey(partly, { 95: remains(1000) }), 60, 6400],
+    [ownKey(forced), 60, 6000],
+    [ownKey(completion), 60, 1000],
+    [ownKey(stillOpen), 0, 1000],
+  ] as const) {
+    t.equal(await code(reversal), '00');
+    t.same(await booksOf(account), [held, posted]);
+    t.equal(await code(repeated(reversal)), '00');
+    t.same(await booksOf(account), [held, posted], 'it counts once');
+  }
+  t.equal(await metric(main.place, unbooked), before, 'nothing of it was lost');
+});
+
+t.test('what was taken back is not posted by an advice of the same key', async (t) => {
+  const { account, pan } = await freshCard();
+  for (const isBehind of [true, false]) {
+    const asked = message('0200', pan, 700);
+    if (isBehind) t.equal(await code(asked), '00');
+    t.equal(await code({ ...asked, mti: '0420', 37: '000000000000' }), '00');
+    t.equal(await code({ ...asked, mti: '0220' }), '00');
+    t.same(await booksOf(account), [0, 0], isBehind ? 'behind it' : 'without it');
+  }
+});
+
+t.test('a part that is reversed ahead of its original waits for it, and is held or posted', async (t) => {
+  const { account, pan } = await freshCard();
+  const sentNow = () => ({
+    7: new Date()
+      .toISOString()
+      .replace(/[^0-9]/g, '')
+      .slice(4, 14),
+  });
+  for (const [mti, books] of [
+    ['0100', [300, 0]],
+    ['0200', [300, 300]],
+  ] as const) {
+    const asked = message(mti, pan, 1000, sentNow());
+    const part = reversalOf('0420', asked, { 95: remains(300) });
+    t.equal(await code(part), '91', 'it is to be repeated');
+    t.equal(await code(asked), '00');
+    t.equal(await code(repeated(part)), '00');
+    t.same(await booksOf(account), books);
+  }
+  const held = message('0100', pan, 500, sentNow());
+  const completion = message('0220', pan, 400, { 90: originalOf(held) });
+  t.equal(await code(completion), '91');
+  t.equal(await code(held), '00');
+  t.equal(await code(repeated(completion)), '00');
+  t.same(await booksOf(account), [300, 700]);
+  const declined = message('0100', pan, 100_000, sentNow());
+  t.equal(await code(declined), '51');
+  t.equal(await code(reversalOf('0420', declined, { 95: remains(300) })), '00', 'nothing is to come');
+  t.same(await booksOf(account), [300, 700]);
+});
+
+t.test('a refund belongs to the purchase that DE 90 names, and so does its reversal', async (t) => {
+  const { account, pan } = await freshCard();
+  const purchase = message('0200', pan, 1000);
+  t.equal(await code(purchase), '00');
+  const credit = (amount: number, mti = '0200') => message(mti, pan, amount, { 3: '200000', 90: originalOf(purchase) });
+  const [first, second, third] = [credit(200), credit(300), credit(50, '0220')];
+  for (const refund of [first!, second!, third!, repeated(first!)]) t.equal(await code(refund), '00');
+  t.same(await booksOf(account), [0, 450]);
+  await restarted();
+  t.equal(await code(repeated(first!)), '00');
+  for (const time of ['once', 'again']) {
+    t.equal(await code(reversalOf('0420', first!)), '00');
+    t.same(await booksOf(account), [0, 650], `by another key, ${time}`);
+  }
+  t.equal(await code(reversalOf('0420', second!, { 95: remains(100) })), '00');
+  t.same(await booksOf(account), [0, 850], 'a part of the second one');
+  await until('all of it is settled as one transaction', async () => {
+    const rows = await main.sql`
+      select posted_amount::int as posted, refunded_amount::int as refunded from transactions t
+      join accounts a on a.id = t.account_id where a.public_id = ${account}`;
+    return rows.length === 1 && rows[0]!['posted'] === 850 && rows[0]!['refunded'] === 150;
+  });
 });
 
 t.test('a reversal that leaves money posted is acknowledged and counted', async (t) => {

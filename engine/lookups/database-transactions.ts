@@ -70,21 +70,22 @@ export async function transactionRows(
   const rows = await sql<{ json: TransactionJson }[]>`
     with asked as (select unnest(${ids as string[]}::text[]) as asked_id),
     direct as (
-      select a.asked_id, a.asked_id as name from asked a
+      select a.asked_id, a.asked_id as name, null::smallint as type from asked a
       join transactions t on t.id = name_id(a.asked_id) and t.partition = ${partition}
         and t.occurrence = name_occurrence(a.asked_id)),
     -- The id of a later message leads to its transaction.
     indirect as (
-      select asked_id, name from (
-        select distinct on (a.asked_id) a.asked_id, e.transaction_id as name, e.approved
+      select asked_id, name, type from (
+        select distinct on (a.asked_id) a.asked_id, e.transaction_id as name, e.approved, e.type
         from asked a join transaction_events e on e.request_id = a.asked_id and e.partition + 0 = ${partition}
         where a.asked_id not in (select asked_id from direct)
         order by a.asked_id, e.sequence desc) newest
       -- What was declined or revoked added nothing that could be followed. An answer shows the name, so it is an id.
       where approved and name_occurrence(name) = 0),
     named as (select * from direct union all select * from indirect)
-    select json_build_object('id', k.name, 'askedId', k.asked_id, 'accountNumber', t.account_id, 'cardNumber',
-      t.card_id, 'cardSpend', coalesce(c.spend_of, t.card_id), 'userNumber', t.user_id,
+    select json_build_object('id', k.name, 'askedId', k.asked_id, 'askedType', k.type,
+      'accountNumber', t.account_id, 'cardNumber', t.card_id,
+      'cardSpend', coalesce(c.spend_of, t.card_id), 'userNumber', t.user_id,
       'status', t.status, 'type', t.type,
       'held', t.held_amount, 'posted', t.posted_amount,
       'refunded', t.refunded_amount, 'firstDay', t.spend_day, 'newestDay', t.newest_spend_day,
@@ -99,7 +100,7 @@ export async function transactionRows(
     union all
     -- What is quarantined is not in the row yet: the newest record has the whole.
     select (q.chain_state || jsonb_build_object('id', k.name, 'askedId', k.asked_id))::json
-    from (select * from named union select asked_id, asked_id from asked) k
+    from (select asked_id, name from named union select asked_id, asked_id from asked) k
     cross join lateral (
       select chain_state from quarantined_records
       where partition = ${partition} and chain = name_key(k.name) order by sequence desc limit 1) q

@@ -203,6 +203,7 @@ class Runner {
       final: !set.has('more'),
       capture: set.has('capture'),
       ...(set.has('answers') ? { answers: set.get('answers') as TypeName } : {}),
+      ...(set.has('whole') ? { whole: Number(set.get('whole')) } : {}),
     };
     const account = this.#names.cards.get(card)?.account;
     if (account !== undefined) this.#names.asked.set(id, account);

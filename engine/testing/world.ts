@@ -60,8 +60,10 @@ export interface Message {
   readonly partialAllowed?: boolean;
   readonly final?: boolean;
   readonly capture?: boolean;
-  /** Of an advice: see Request.askedType. */
+  /** Of an advice, a clearing or a reversal: see Request.askedType. */
   readonly answers?: TypeName;
+  /** See Request.wholeMinor. */
+  readonly whole?: number;
 }
 
 /** What came of a message, in the words of the authorization port. */
@@ -389,6 +391,7 @@ export function fillRequest(request: Request, message: Message): void {
   request.final = message.final ?? true;
   request.capture = message.capture ?? false;
   if (message.answers !== undefined) request.askedType = messageTypeNames.indexOf(message.answers) as MessageType;
+  request.wholeMinor = message.whole ?? -1;
   let position = slice(request.id, 0, message.id);
   position = slice(request.card, position, message.card);
   position = slice(request.original, position, message.original ?? '');

@@ -380,6 +380,10 @@ export class Partition {
       answers.lookup(slab, index, EntryStatus.lookupOriginal, source, original, hidden?.olderOriginals);
       return;
     }
+    if (request.waitsForOriginal && card !== null && transaction === transactionAbsent && !about.originalKnown) {
+      answers.unavailable(slab, index);
+      return;
+    }
     if (lacksParties || !this.#makeRoom(card, transaction)) {
       slab.status[index] = EntryStatus.noRoom;
       return;
@@ -419,6 +423,7 @@ export class Partition {
       question.card = card;
       question.transaction = transaction;
       question.originalKnown = about.originalKnown;
+      question.originalIsClearing = about.originalIsClearing;
       question.namedByOriginal = namedByOriginal;
       question.originalRevoked = about.originalRevoked;
       question.revoked = revocation !== notFound;

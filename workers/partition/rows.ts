@@ -6,13 +6,14 @@
 import type { LRUCache } from 'lru-cache';
 import type { Books } from '../../engine/core/books.js';
 import type { Cards } from '../../engine/core/cards.js';
-import { packLetters } from '../../engine/core/codes.js';
+import { MessageType, packLetters } from '../../engine/core/codes.js';
 import type { Level } from '../../engine/core/limit-names.js';
 import type { ChangedRows, PartitionRows, SeenRows, SpendRow } from '../../engine/core/partition-rows.js';
 import type { Seen } from '../../engine/core/seen.js';
 import type { Recalled } from './answer-memory.js';
 import { byteKey } from './byte-text.js';
 import { sharedRules } from './shared-rules.js';
+import type { NamedRoot } from './transaction-finder.js';
 
 /** Remembers settled ids; what is in memory already is newer and stays. */
 export function takeSeen(rows: SeenRows, seen: Seen): void {
@@ -64,7 +65,7 @@ export interface RowTarget {
   readonly books: Books;
   readonly cards: Cards;
   readonly recalled: LRUCache<string, Recalled>;
-  readonly roots: LRUCache<string, string>;
+  readonly roots: LRUCache<string, NamedRoot>;
   /** Numbers of accounts by public id. */
   readonly accountNumbers: LRUCache<string, number>;
   readonly counts: RowCounts;
@@ -111,7 +112,9 @@ export function takeRows(message: PartitionRows, target: RowTarget, evictableSeq
   }
   for (const row of message.transactions ?? []) {
     const id = Buffer.from(row.id, 'utf8');
-    if (row.askedId !== row.id) roots.set(byteKey(row.askedId), row.id);
+    if (row.askedId !== row.id) {
+      roots.set(byteKey(row.askedId), { id: row.id, isClearing: row.askedType === MessageType.clearing });
+    }
     if (transactions.find(id, 0, id.length) >= 0) continue;
     if (transactions.isOutdated(id, 0, id.length, settled)) counts.outdated++;
     else if (!transactions.makeRoom(evictableSequence)) counts.fullTransactions++;

@@ -29,6 +29,10 @@ export class StoredRecord {
     return this.view.getUint8(RecordOffset.type) === MessageType.revocation;
   }
 
+  get isClearing(): boolean {
+    return this.view.getUint8(RecordOffset.type) === MessageType.clearing;
+  }
+
   /** Its message follows another one. */
   get isFollowUp(): boolean {
     return this.view.getUint16(RecordOffset.rootLength, true) > 0;

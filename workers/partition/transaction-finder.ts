@@ -16,13 +16,22 @@ export interface About {
   namedByOriginal: boolean;
   /** `original` names a message that was answered, although no transaction came of it. */
   originalKnown: boolean;
+  /** `original` names a clearing that followed its transaction. */
+  originalIsClearing: boolean;
   /** The message that `original` names was revoked and never answered, and no transaction came of it. */
   originalRevoked: boolean;
 }
 
+/** What a later message's id leads to. */
+export interface NamedRoot {
+  /** The transaction's root id. */
+  readonly id: string;
+  readonly isClearing: boolean;
+}
+
 export class TransactionFinder {
-  /** Root ids of transactions that were asked for by the id of a later message. */
-  readonly roots = new LRUCache<string, string>({ max: recalledRecordsMax });
+  /** Transactions that were asked for by the id of a later message. */
+  readonly roots = new LRUCache<string, NamedRoot>({ max: recalledRecordsMax });
   readonly #transactions: Transactions;
   readonly #answers: AnswerMemory;
   readonly #root: Root;
@@ -30,6 +39,7 @@ export class TransactionFinder {
     transaction: transactionAbsent,
     namedByOriginal: false,
     originalKnown: false,
+    originalIsClearing: false,
     originalRevoked: false,
   };
 
@@ -49,6 +59,7 @@ export class TransactionFinder {
     const about = this.#about;
     this.#root.set(request.source, 0, 0);
     about.originalKnown = false;
+    about.originalIsClearing = false;
     about.originalRevoked = false;
     about.namedByOriginal = isAboutOriginal(request, this.#transactions);
     about.transaction = about.namedByOriginal ? this.#findOriginal(request, absent) : this.#findOwn(request);
@@ -89,19 +100,21 @@ export class TransactionFinder {
         // came before it left a tombstone of its id, which may have left memory: the books know.
         return absent || answers.record.isFollowUp ? transactionAbsent : lookupNeeded;
       }
+      this.#about.originalIsClearing = answers.record.isClearing;
       answers.record.readRoot(root);
       const transaction = transactions.find(root.source, root.start, root.end);
       if (transaction >= 0) return transaction;
       root.end = root.start;
     }
-    const rootId = this.roots.get(byteText(source, original));
+    const named = this.roots.get(byteText(source, original));
     if (revocation !== notFound && revokedFollows) {
       // A follow-up that was revoked added nothing. A tombstone of its id may have left memory: the books know. (A
       // transaction whose opening was revoked may live on through what followed it.)
-      return absent || rootId !== undefined ? transactionAbsent : lookupNeeded;
+      return absent || named !== undefined ? transactionAbsent : lookupNeeded;
     }
-    if (rootId !== undefined) {
-      const bytes = Buffer.from(rootId, 'utf8');
+    if (named !== undefined) {
+      this.#about.originalIsClearing = named.isClearing;
+      const bytes = Buffer.from(named.id, 'utf8');
       const transaction = transactions.find(bytes, 0, bytes.length);
       if (transaction >= 0) {
         root.set(bytes, 0, bytes.length);

@@ -298,7 +298,7 @@ function openedBy(record: RecordView, id: string, sequence: number, text: TextRe
 }
 
 function followUpOf(record: RecordView, id: string, requestId: string): FollowUp {
-  const { type, transactionStatus } = record;
+  const { transactionStatus } = record;
   return {
     id,
     // Another reversal of what never came: the row shows a reversal, or by now the declined authorization.
@@ -306,13 +306,19 @@ function followUpOf(record: RecordView, id: string, requestId: string): FollowUp
     amount: addedAmount(record, id, requestId),
     held: record.heldDelta,
     posted: record.postedDelta,
-    refunded: type === MessageType.refund ? record.approvedAmount : 0,
+    refunded: refundedBy(record),
     day: record.spendDay,
     spend: record.spendAmountDelta,
     forced: record.detail === detailForcePost,
     atMs: record.arrivalMs,
     expiresAtMs: record.expiresAtMs,
   };
+}
+
+/** A reversal of a refund takes it off again. */
+function refundedBy({ type, askedType, approvedAmount }: RecordView): number {
+  if (type === MessageType.refund) return approvedAmount;
+  return type === MessageType.reversal && askedType === MessageType.refund ? 0 - approvedAmount : 0;
 }
 
 /** What a follow-up adds to the amounts asked and approved. */

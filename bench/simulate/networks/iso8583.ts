@@ -192,10 +192,11 @@ class IsoLife implements Life {
     return this.#follow(deliver, '0420', before, remains > 0 ? { 95: replacement } : {}, amount);
   }
 
-  /** A refund names no purchase, so it is a transaction of its own. */
   #credit(deliver: Deliver, amount: number, processingCode: string): Promise<Answer | null> {
-    const fields = this.#fields('0200', amount, { 3: processingCode });
-    return this.#original === '' ? this.#opens(deliver, fields, 'question') : this.#deliver(deliver, fields);
+    const credit = (more: Readonly<Record<number, string>>) =>
+      this.#fields('0200', amount, { 3: processingCode, ...more });
+    if (this.#original === '') return this.#opens(deliver, credit({}), 'question');
+    return this.#deliver(deliver, credit({ 90: this.#original }));
   }
 
   #first(deliver: Deliver, mti: string, amount: number, more: Readonly<Record<number, string>>) {

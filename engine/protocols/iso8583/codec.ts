@@ -10,6 +10,7 @@ import { type Outcome, responseCode } from '../../core/outcome.js';
 import { type Request, type TextSlice, textOf } from '../../core/request.js';
 import type { Codec, CodecOptions } from '../codec.js';
 import { createNativeCodec } from '../native/codec.js';
+import { digitsOf } from './message.js';
 import { approvalCodeLength, nameLength, writeApprovalCode } from './names.js';
 
 export interface MerchantWords {
@@ -38,24 +39,28 @@ export type Meaning =
   | 'plain'
   /** Authorize and post at once. */
   | 'capture'
-  /** Of what this engine may have posted at once: see Request.askedType. */
+  /** A clearing or reversal of what is posted: see Request.askedType. */
   | 'posted'
-  /** The amount is what remains of the hold, or of what was posted at once. */
-  | 'holdRemains'
-  | 'postedRemains'
+  /** A clearing or reversal of what is held or posted: the books know which. */
+  | 'either'
   /** Takes back a refund, all but the amount. */
   | 'refunded';
 
-const meanings: readonly Meaning[] = ['plain', 'capture', 'posted', 'holdRemains', 'postedRemains', 'refunded'];
-const askedTypes = [
-  0,
-  0,
-  MessageType.authorization,
-  MessageType.advice,
-  MessageType.clearing,
-  MessageType.refund,
-] as const;
-const headBytes = 2;
+const meanings: readonly Meaning[] = ['plain', 'capture', 'posted', 'either', 'refunded'];
+const askedTypes = [0, 0, MessageType.clearing, MessageType.reversal, MessageType.refund] as const;
+
+/** How a message is meant, beside its native form. */
+export interface Manner {
+  readonly meaning: Meaning;
+  readonly waitsForOriginal: boolean;
+  /** See Request.wholeMinor. */
+  readonly wholeMinor: number;
+}
+
+const waits = 0x31;
+const wholeDigits = 16;
+/** Meaning, number of further names, whether it waits for its original, and the whole amount: all digits. */
+const headBytes = 3 + wholeDigits;
 
 /** The names of a message under one key of PAN_KEY. */
 export interface Names {
@@ -64,19 +69,37 @@ export interface Names {
   /** '': the message has none, or it is the same under every key. */
   readonly original: string;
 }
+
+/** Where a message may be about one of two, the second one. */
+export function otherOriginal(original: string): Names {
+  return { id: '', card: '', original };
+}
+
 const namesBytes = 3 * nameLength;
 
-/** The message as a partition reads it. @param older its names under the older keys of PAN_KEY */
-export function partitionBytes(message: PartitionMessage, meaning: Meaning, older: readonly Names[]): Buffer {
-  const json = JSON.stringify(message);
-  const names = older.map(({ id, card, original }) => id + card.padEnd(nameLength) + original.padEnd(nameLength));
+/**
+ * The message as a partition reads it.
+ * @param further its names under the older keys of PAN_KEY, and what else its original may be
+ */
+export function partitionBytes(message: PartitionMessage, manner: Manner, further: readonly Names[]): Buffer {
+  const { meaning, waitsForOriginal, wholeMinor } = manner;
+  const names = further.map((name) => padded(name.id) + padded(name.card) + padded(name.original)).join('');
+  const head = String.fromCharCode(
+    0x30 + meanings.indexOf(meaning),
+    0x30 + further.length,
+    waitsForOriginal ? waits : 0x30,
+  );
   return Buffer.from(
-    String.fromCharCode(0x30 + meanings.indexOf(meaning), 0x30 + older.length) + names.join('') + json,
+    head + String(Math.max(0, wholeMinor)).padStart(wholeDigits, '0') + names + JSON.stringify(message),
   );
 }
 
-/** The names under the older keys become further forms of the newest one: see kept-forms.ts. */
-function keepOlderNames(request: Request, bytes: Uint8Array, start: number, count: number): void {
+function padded(name: string): string {
+  return name.padEnd(nameLength);
+}
+
+/** The further names become further forms of the first one: see kept-forms.ts. */
+function keepFurtherNames(request: Request, bytes: Uint8Array, start: number, count: number): void {
   const text = (slice: TextSlice): string => textOf(request.source, slice);
   const { id, card, original, merchantId, merchantName, at } = request;
   const plain: TextEntry[] = [id, card, original, merchantId, merchantName, at].map((slice) => [slice, text(slice)]);
@@ -155,14 +178,16 @@ export function createIsoCodec(options: Pick<CodecOptions, 'panKeys'>): Codec {
     protocol: Protocol.iso8583,
     read(request, bytes, start, end) {
       const meaning = (bytes[start] ?? 0) - 0x30;
-      const olderCount = (bytes[start + 1] ?? 0) - 0x30;
-      const at = start + headBytes + olderCount * namesBytes;
+      const furtherCount = (bytes[start + 1] ?? 0) - 0x30;
+      const at = start + headBytes + furtherCount * namesBytes;
       const refusal = native.read(request, bytes, Math.min(at, end), end);
       request.protocol = Protocol.iso8583;
       if (refusal !== null) return refusal;
       request.capture = meanings[meaning] === 'capture';
       if (request.type !== MessageType.refund) request.askedType = askedTypes[meaning] ?? 0;
-      if (olderCount > 0) keepOlderNames(request, bytes, start + headBytes, olderCount);
+      request.waitsForOriginal = bytes[start + 2] === waits;
+      if (meanings[meaning] === 'refunded') request.wholeMinor = digitsOf(bytes, start + 3, start + headBytes);
+      if (furtherCount > 0) keepFurtherNames(request, bytes, start + headBytes, furtherCount);
       return null;
     },
     writeAnswer,

@@ -7,7 +7,8 @@ import { readOriginalDataElements } from './original-data-elements.js';
 import { readOriginalAmounts, readReplacementAmounts } from './replacement-amounts.js';
 
 export interface OriginalData {
-  readonly kind: IdKind;
+  /** Undefined: its type is zeros, so it may be a request or an advice. */
+  readonly kind: IdKind | undefined;
   readonly key: MessageKey;
   /** Of the class that posts at once. */
   readonly isPosted: boolean;
@@ -22,10 +23,18 @@ export function originalDataOf(message: IsoMessage, version: Version, ownAcquire
   if (data === null || data.stan === 0 || !/[1-9]/.test(data.dateTime)) return null;
   const { mti, stan: traceNumber, dateTime: transmittedAt, acquirerId } = data;
   return {
-    kind: functionOf(mti) === IsoFunction.advice ? 'advice' : 'question',
+    kind: mti === 0 ? undefined : functionOf(mti) === IsoFunction.advice ? 'advice' : 'question',
     key: { transmittedAt, traceNumber, acquirerId: acquirerId === '' ? ownAcquirerId : acquirerId },
     isPosted: classOf(mti) === IsoClass.financial,
   };
+}
+
+/**
+ * What a refund came to that a reversal takes back; 0 where that is not said.
+ * @param amountMinor as in remainingOf()
+ */
+export function wholeOf(message: IsoMessage, version: Version, amountMinor: number): number {
+  return version === 1993 ? Math.max(amountMinor, readOriginalAmounts(message)?.transactionMinor ?? 0) : amountMinor;
 }
 
 /**

@@ -10,7 +10,7 @@ t.test('the newest originals are found by either reference, and the oldest are f
   for (const number of [1, 2, 3]) originals.note(reference(number, 'trace'));
   t.equal(originals.size, 2);
   t.same(
-    [1, 2, 3].map((number) => originals.byId(`id-${number}`) !== undefined),
+    [1, 2, 3].map((number) => originals.find({ retrieval: `retrieval-${number}`, trace: '' }) !== undefined),
     [false, true, true],
   );
   t.equal(originals.find({ retrieval: 'retrieval-1', trace: '' }), undefined);

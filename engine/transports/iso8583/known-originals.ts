@@ -22,10 +22,6 @@ export class KnownOriginals implements OriginalFinder {
     return this.#byId.size;
   }
 
-  byId(id: string): Reference | undefined {
-    return this.#byId.get(id);
-  }
-
   find({ retrieval, trace }: Pick<Reference, 'retrieval' | 'trace'>): Reference | undefined {
     return this.#byReference.get(retrieval) ?? this.#byReference.get(trace);
   }

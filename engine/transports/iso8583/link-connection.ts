@@ -191,7 +191,8 @@ export class LinkConnection implements ExchangeOwner {
       this.#answerWith(header, ResponseCode.notSupported, 'unsupported');
       return;
     }
-    const reading = readQuestion(asked, settings, panKeys, originals);
+    const nowMs = clock.nowMs();
+    const reading = readQuestion(asked, settings, panKeys, originals, nowMs);
     switch (reading.kind) {
       case 'nothing':
         this.#answerWith(header, ResponseCode.approved, 'acknowledged');
@@ -211,7 +212,7 @@ export class LinkConnection implements ExchangeOwner {
       return;
     }
     const frame = Buffer.from(bytes.subarray(headerAt, end));
-    const exchange = new IsoExchange(this, clock.nowMs(), frame, reading.question);
+    const exchange = new IsoExchange(this, nowMs, frame, reading.question);
     this.#exchanges.add(exchange);
     this.#submit(exchange);
   }
