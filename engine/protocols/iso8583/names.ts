@@ -32,7 +32,7 @@ export function messageId(card: string, kind: IdKind, key: MessageKey): string {
 }
 
 function idOf(text: string): string {
-  return idPrefix + letters(hash('sha256', text, 'buffer'), idHashBytes);
+  return idPrefix + letters(hash('sha256', text, 'binary'), idHashBytes);
 }
 
 /** The approval code (DE 38) of an id: the same for each repeat. */
