@@ -1,10 +1,12 @@
 /** `npm run engine`: one process, configured by the environment alone. */
 
 import { createLog } from '../platform/log.js';
+import { compileEarly } from '../platform/process/compile-early.js';
 import { runProcess } from '../platform/process/run-process.js';
 import { readEngineConfig, secretWarnings } from './config.js';
 import { startEngine } from './engine.js';
 
+compileEarly();
 await runProcess({
   name: 'engine',
   configure: () => readEngineConfig(process.env),
