@@ -111,7 +111,8 @@ async function startTestEngine(t: Test, databaseUrl: string): Promise<EnginePlac
   const place = await enginePlace(databaseUrl, folder);
   // What is decided is of interest here, not how fast: a busy machine must not turn approvals into declines.
   const engine = await startEngineProcess(place);
-  t.teardown(() => engine.kill('SIGTERM'));
+  // Nothing of it is looked at any more: a planned stop would settle first.
+  t.teardown(() => engine.kill('SIGKILL'));
   return place;
 }
 

@@ -23,7 +23,8 @@ const accounts = 40;
 const cardsPerAccount = 3;
 const fundsMinor = 2_000_000;
 const hotAccounts = 3;
-const lastTrafficMessages = 60;
+/** Of each in flight, while the engine before is awake: its frames collide within the first of them. */
+const lastTrafficMessages = 20;
 /** Before an engine is replaced. */
 const messagesAtLeast = 150;
 const trafficMsMax = 60_000;

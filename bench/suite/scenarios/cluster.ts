@@ -61,7 +61,7 @@ export const cluster: Scenario = {
     const group = await EngineGroup.make({ stack, accountCount, balanceMinor, isDurable: !isSmoke, ends });
     await startWarm(bench, group, 1);
     const one = await speedOfOne(bench, group);
-    await startWarm(bench, group, engineCount, isSmoke ? { LEASE_MS: String(shortLeaseMs) } : {});
+    await startWarm(bench, group, engineCount);
     const several = await speedOfSeveral(bench, group);
     const takeover = await takeovers(bench, group, kills, 'takeover, default lease');
     const stops = await handovers(bench, group, 'engine stopped, default deadline');
