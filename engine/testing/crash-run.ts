@@ -12,7 +12,7 @@ import { auditBooks } from '../../deploy/audit/audit-books.js';
 import { MessageType } from '../core/codes.js';
 import type { Random } from '../protocols/testing/mutate.js';
 import { Client, ConnectionLost, type Reply, stableBody } from './client.js';
-import { engineBooks, testToken } from './engine-process.js';
+import { type AccountBooks, engineBooks, testToken } from './engine-process.js';
 import type { Asked, Ledger } from './ledger.js';
 import type { Decided } from './linearizability.js';
 
@@ -215,12 +215,26 @@ export class CrashRun {
     await this.#resolve(client, asked);
   }
 
+  /** A busy machine answers 503 after a deadline: asked again, as a message is. */
+  async #booksOf(id: string): Promise<AccountBooks> {
+    const giveUpAtMs = performance.now() + severalPatienceMs;
+    for (;;) {
+      try {
+        return await engineBooks(this.#random.pick(this.places), id);
+      } catch (error) {
+        const isBusy = error instanceof Error && error.message.startsWith(`account ${id}: 503 `);
+        if (!isBusy || this.#clients === null || performance.now() > giveUpAtMs) throw error;
+        await delay(severalAttemptPauseMs);
+      }
+    }
+  }
+
   /** Nothing is under way: the engine must have what the ledger has. */
   async #compareBooks(): Promise<void> {
     const { accounts, unknown } = this.ledger;
     if (unknown.size > 0) throw new Error('books are compared when nothing is unknown');
     for (const { id, funds, held, posted } of accounts) {
-      const books = await engineBooks(this.#random.pick(this.places), id);
+      const books = await this.#booksOf(id);
       const expected = { id, currency: 'USD', funds, available: funds - held - posted, held, posted };
       if (JSON.stringify(books) !== JSON.stringify(expected)) {
         this.#t.fail(`the engine has ${JSON.stringify(books)}, acknowledged was ${JSON.stringify(expected)}`);
