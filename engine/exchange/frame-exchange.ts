@@ -4,7 +4,8 @@
  * the group commit: the partition never waits for a disk that keeps up.
  *
  * One word says whose turn it is; every step is one compare-and-swap, and the thread that has the turn owns what it
- * names.
+ * names. While the state is idle the syncer touches nothing. So the partition may also write the open frame itself,
+ * continue the chain and count it in the progress block, and release the frame as empty.
  *
  *                begin                    commit
  *   idleEmpty ───────────► idleFilling ───────────► busyEmpty       partition: left to right
@@ -148,7 +149,12 @@ export class FrameExchange {
     this.#offer(index);
   }
 
-  /** Nothing was added to the open frame since begin(). */
+  /** Between begin() and commit(): the syncer has nothing, and gets nothing before release() or commit(). */
+  get isIdle(): boolean {
+    return Atomics.load(this.#words, stateCell) === State.idleFilling;
+  }
+
+  /** Nothing was added to the open frame since begin(), or the partition has made all of it durable itself. */
   release(index: 0 | 1, holds: boolean): void {
     if (holds) {
       this.#offer(index);

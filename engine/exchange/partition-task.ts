@@ -136,6 +136,14 @@ export interface StoredDecision {
 /** True: decided. False: the journal has failed. An error is what the slab's partition threw. */
 export type SlabResult = boolean | Error;
 
+/** What the thread says between tasks. Null: slabs of the queue are done. */
+export type PartitionEvent =
+  | null
+  /** What a slab of the queue threw: said before it counts as done. */
+  | { readonly kind: 'threw'; readonly message: string }
+  /** The thread wrote a frame itself and could not make it durable. Final, as a syncer's `failed` is. */
+  | { readonly kind: 'journalFailed'; readonly partition: number; readonly message: string };
+
 /**
  * What a task answers: how each slab went, true or false for a make, a drop or a warm-up, and what the others are named
  * after.

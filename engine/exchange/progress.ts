@@ -3,10 +3,11 @@
  * and the front write it, and all of them read it (metrics, lag, health). Not a queue and not a lock: numbers only.
  *
  * Ordering. Every number has one writer at a time.
- * - durableSequence: stored by the syncer after fdatasync returned; before the syncer starts, by the worker when
- *   recovery has made the whole journal durable. A thread that loads n may read the journal files up to record n. The
- *   bytes, and the segment's name, were written before the store. Atomics are sequentially consistent, and all threads
- *   share one page cache. -1 means that the journal is not open yet, so nothing may be read.
+ * - durableSequence: stored by the syncer after fdatasync returned, or by the worker where it wrote the frame itself;
+ *   before the syncer starts, by the worker when recovery has made the whole journal durable. A thread that loads n may
+ *   read the journal files up to record n. The bytes, and the segment's name, were written before the store. Atomics
+ *   are sequentially consistent, and all threads share one page cache. -1 means that the journal is not open yet, so
+ *   nothing may be read.
  * - settledSequence: stored by the shipper after Postgres committed and before a segment is retired. A reader that
  *   finds a segment gone therefore also finds a settledSequence at or past its end.
  * - finalSequence: stored by the front before it gives the slab's answers away. No record up to it will be revoked any

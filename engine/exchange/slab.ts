@@ -103,6 +103,12 @@ export const AnswerFlag = {
   unsupported: 8,
 } as const;
 
+/**
+ * A batch of fewer messages costs less to decide than to wake a thread for. It goes the way with the fewest wake-ups:
+ * it waits for the slab ahead of it, and the thread that decides it makes it durable as well.
+ */
+export const fullBatchMin = 16;
+
 export interface SlabSize {
   /** Most entries per slab. */
   readonly entries: number;

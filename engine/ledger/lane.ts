@@ -9,7 +9,7 @@
 import { Protocol } from '../core/codes.js';
 import { assert } from '../core/invariant.js';
 import { Reason } from '../core/reasons.js';
-import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, Slab, type SlabSize } from '../exchange/slab.js';
+import { AnswerFlag, EntryFlag, EntryKind, EntryStatus, fullBatchMin, Slab, type SlabSize } from '../exchange/slab.js';
 import type { GroupedLane, LaneGroup } from './lane-group.js';
 import { Revocations } from './revocations.js';
 import type { Waiter } from './waiter.js';
@@ -57,11 +57,6 @@ export interface Reentry {
  * cores costs more than a batch. A third only makes batches smaller and tails longer.
  */
 const flyingMax = 2;
-/**
- * While another slab of the group is with the worker or waits for the disk, the next one waits for this many messages,
- * or until those are answered. Smaller batches pay more for their wake-ups and their sync than they gain.
- */
-const secondSlabMinDefault = 16;
 /**
  * Slabs that are decided and wait for the disk. Four are what arrives while a slow sync (2 ms) runs; beyond it the disk
  * sets the pace.
@@ -120,7 +115,8 @@ export class Lane implements GroupedLane {
 
   /**
    * @param group says when slabs leave
-   * @param secondSlabMin messages that a slab needs to leave before the one ahead of it is on disk
+   * @param secondSlabMin messages that a slab needs to leave while another one of the group is with the worker or waits
+   * for the disk
    */
   constructor(
     size: SlabSize,
@@ -128,7 +124,7 @@ export class Lane implements GroupedLane {
     nowMs: () => number,
     group: LaneGroup,
     events: LaneEvents,
-    secondSlabMin = secondSlabMinDefault,
+    secondSlabMin = fullBatchMin,
   ) {
     this.#secondSlabMin = secondSlabMin;
     this.slabs = Array.from({ length: slabCount + 1 }, () => new Slab(size));

@@ -28,7 +28,11 @@ function threadFor(t: Test): { readonly thread: PartitionThread; readonly place:
     },
     2,
   );
-  const place = { partition: 0, died: (error: Error) => t.fail(error.message) };
+  const place = {
+    partition: 0,
+    died: (error: Error) => t.fail(error.message),
+    journalFailed: (message: string) => t.fail(message),
+  };
   thread.join(place);
   t.teardown(() => thread.leave(place));
   return { thread, place };

@@ -2,7 +2,13 @@
  * A thread that decides, while it hosts a partition. One Piscina task lasts as long as slabs are all that the thread
  * has to do: it takes them from shared memory (SlabQueue). A control task ends it, and the next slab begins another.
  */
-import type { PartitionResult, PartitionTask, PartitionThreadData, SlabResult } from '../exchange/partition-task.js';
+import type {
+  PartitionEvent,
+  PartitionResult,
+  PartitionTask,
+  PartitionThreadData,
+  SlabResult,
+} from '../exchange/partition-task.js';
 import { nextCount, SlabOutcome, SlabQueue } from '../exchange/slab-queue.js';
 import { WorkerPool } from './pool.js';
 
@@ -10,6 +16,8 @@ import { WorkerPool } from './pool.js';
 export interface HostedPlace {
   readonly partition: number;
   died(error: Error): void;
+  /** The thread could not make durable what it wrote to the partition's journal itself. */
+  journalFailed(message: string): void;
 }
 
 interface SlabWaiter {
@@ -170,14 +178,22 @@ export class PartitionThread {
         // Behind the rejection of its task, which has the cause.
         setImmediate(() => void this.#lost(pool));
       },
-      message: (thrown) => {
+      message: (event) => {
         if (pool !== this.#pool) return;
-        if (typeof thrown === 'string') this.#thrown.push(thrown);
-        this.collect();
+        this.#heard(event as PartitionEvent);
       },
     });
     this.#pool = pool;
     this.#abandonQueue(new Error("the partition's thread ended"));
+  }
+
+  #heard(event: PartitionEvent): void {
+    if (event?.kind === 'journalFailed') {
+      for (const place of this.#places) if (place.partition === event.partition) place.journalFailed(event.message);
+      return;
+    }
+    if (event !== null) this.#thrown.push(event.message);
+    this.collect();
   }
 
   /** The thread ended: what was on it must be made again, on another one. */

@@ -119,7 +119,7 @@ export class PartitionThreads {
         events.durable();
       },
     });
-    return new PartitionPlace(partition, thread, syncer, slabs, (error) => events.died(error));
+    return new PartitionPlace(partition, thread, syncer, slabs, events);
   }
 }
 
@@ -130,7 +130,7 @@ export class PartitionPlace {
   readonly made: Promise<unknown>;
   readonly #thread: PartitionThread;
   readonly #syncer: PartitionSyncer;
-  readonly died: (error: Error) => void;
+  readonly #events: Pick<SyncerEvents, 'died' | 'failed'>;
   #hasEnded = false;
 
   constructor(
@@ -138,16 +138,24 @@ export class PartitionPlace {
     thread: PartitionThread,
     syncer: PartitionSyncer,
     slabs: readonly SharedArrayBuffer[],
-    died: (error: Error) => void,
+    events: Pick<SyncerEvents, 'died' | 'failed'>,
   ) {
     this.partition = partition;
     this.#thread = thread;
     this.#syncer = syncer;
-    this.died = died;
+    this.#events = events;
     thread.join(this);
     // At once: a thread that cannot start rejects only the task that it was made with. Later tasks stay in the queue.
     this.made = thread.run({ kind: 'make', partition, slabs, exchange: syncer.exchange });
     this.made.catch(() => undefined);
+  }
+
+  died(error: Error): void {
+    this.#events.died(error);
+  }
+
+  journalFailed(message: string): void {
+    if (!this.#hasEnded) this.#events.failed(message, false);
   }
 
   run(task: HostedTask): Promise<PartitionResult> {

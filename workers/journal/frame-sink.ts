@@ -117,16 +117,36 @@ export class InlineFrameSink implements FrameSink {
   }
 }
 
-/** Hands the frames to the syncer's thread (sync.worker.ts). */
+/** How a partition's thread writes small frames itself. */
+export interface OwnWriting {
+  readonly target: FrameTarget;
+  /** Frames of more records are the syncer's: while it writes, this thread decides the next ones. */
+  readonly recordsMax: number;
+  /** A frame could not be made durable. Called once. */
+  failed(message: string): void;
+}
+
+/**
+ * Hands the frames to the syncer's thread (sync.worker.ts), or writes them itself where that is sooner: waking the
+ * syncer costs as much as deciding several messages. It does so only while the syncer has no frame, so each frame
+ * follows the one before it on the disk.
+ */
 export class ThreadFrameSink implements FrameSink {
   readonly frames: readonly [Uint8Array, Uint8Array];
   readonly #exchange: FrameExchange;
   readonly #partition: number;
+  readonly #own: OwnWriting | null;
+  readonly #views: readonly DataView[];
+  /** Another batch waits for this thread: it shall not wait for the disk as well. */
+  isAwaited = false;
 
-  constructor(exchange: FrameExchange, partition: number) {
+  /** @param own null: every frame is the syncer's */
+  constructor(exchange: FrameExchange, partition: number, own: OwnWriting | null = null) {
     this.#exchange = exchange;
     this.#partition = partition;
+    this.#own = own;
     this.frames = exchange.frames;
+    this.#views = this.frames.map((frame) => new DataView(frame.buffer, frame.byteOffset, frame.byteLength));
   }
 
   get chain(): number {
@@ -141,7 +161,23 @@ export class ThreadFrameSink implements FrameSink {
   }
 
   commit(index: 0 | 1, frame: Frame): void {
-    this.#alive(() => this.#exchange.commit(index, frame));
+    const own = this.#own;
+    if (own !== null && !this.isAwaited && frame.recordCount <= own.recordsMax && this.#exchange.isIdle) {
+      this.#write(own, index, frame);
+    } else {
+      this.#alive(() => this.#exchange.commit(index, frame));
+    }
+  }
+
+  #write({ target, failed }: OwnWriting, index: 0 | 1, frame: Frame): void {
+    try {
+      this.chain = writeFrame(target, frame.file, this.frames[index], this.#views[index]!, frame, this.chain);
+    } catch (error) {
+      this.#exchange.fail();
+      failed(error instanceof Error ? error.message : String(error));
+      throw new JournalFailedError(this.#partition, error);
+    }
+    this.#exchange.release(index, false);
   }
 
   release(index: 0 | 1, holds: boolean): void {

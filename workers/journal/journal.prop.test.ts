@@ -2,15 +2,19 @@
  * The journal against a list of what was acknowledged, under random batches, rolls, restarts, crashes and failing
  * syncs.
  */
+import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
+import { FrameExchange } from '../../engine/exchange/frame-exchange.js';
 import { runs } from '../../engine/testing/runs.js';
 import { append, journalFixture, record } from '../testing/journal-fixture.js';
 import { MemoryStorage } from '../testing/memory-storage.js';
 import { SlowFrameSink } from '../testing/slow-sink.js';
+import { type FrameTarget, ThreadFrameSink, writeFrame } from './frame-sink.js';
 import type { JournalWriter } from './journal.js';
 import { JournalFailedError } from './journal-errors.js';
 import { sectorBytes } from './segment.js';
+import { partitionDirectory, segmentName } from './segment-files.js';
 
 const body = fc.oneof(
   fc.uint8Array({ minLength: 1, maxLength: 300 }),
@@ -178,6 +182,62 @@ t.test('after a power cut the journal has every durable record, and only whole f
     runs(300),
   );
 });
+
+t.test('frames of the thread and of its syncer stand on the disk in the order of their records', async () => {
+  const turn = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ records: batch, isAwaited: fc.boolean() }) },
+    { weight: 2, arbitrary: fc.constant('syncer' as const) },
+  );
+  // All of a history fits into one frame: on one thread nothing could wait for the syncer.
+  const sizes = { segmentBytes: 2 ** 20, frameBytesMax: 2 ** 16 };
+  const recordsMax = 4;
+  fc.assert(
+    fc.property(fc.array(turn, { maxLength: 30 }), fc.nat(), (turns, seed) => {
+      const storage = new MemoryStorage();
+      const fixture = journalFixture(storage, '/journal', { sizes });
+      const { progress } = fixture.options;
+      const target = { storage, partition: 0, progress, nowMs: () => 0 };
+      const exchange = new FrameExchange(FrameExchange.create(sizes.frameBytesMax));
+      const failed = (message: string): never => {
+        throw new Error(message);
+      };
+      const sink = new ThreadFrameSink(exchange, 0, { target, recordsMax, failed });
+      const { writer } = fixture.open(sink);
+      const appended: Uint8Array[] = [];
+      for (const each of turns) {
+        if (each === 'syncer') syncOne(exchange, target);
+        else {
+          const isFree = exchange.ready === -1;
+          sink.isAwaited = each.isAwaited;
+          appended.push(...each.records);
+          append(writer, each.records);
+          const isOwn = isFree && !each.isAwaited && each.records.length <= recordsMax;
+          if ((progress.durableSequence === appended.length) !== isOwn) throw new Error('the other thread wrote it');
+        }
+      }
+      const durable = progress.durableSequence;
+      storage.crash(odds(seed));
+      const { lastSequence } = fixture.open().scan;
+      if (lastSequence !== durable) throw new Error(`${durable} were durable, ${lastSequence} came back`);
+      const found = Buffer.concat(fixture.readAll());
+      if (!found.equals(Buffer.concat(appended.slice(0, durable)))) throw new Error('the records differ');
+    }),
+    runs(200),
+  );
+});
+
+/** As the syncer's thread does it, where there is a frame. */
+function syncOne(exchange: FrameExchange, target: FrameTarget): void {
+  const index = exchange.ready;
+  if (index === -1) return;
+  const plan = { segmentNumber: 0, offset: 0, recordsEnd: 0, recordCount: 0, firstSequence: 0, atMs: 0, epoch: 0 };
+  exchange.readPlan(index, plan);
+  const file = target.storage.open(join(partitionDirectory('/journal', 0), segmentName(plan.segmentNumber)));
+  const frame = exchange.frames[index];
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  exchange.chain = writeFrame(target, file, frame, view, plan, exchange.chain);
+  exchange.finish();
+}
 
 /** A repeatable coin for each sector. */
 function odds(seed: number): (sector: number) => boolean {

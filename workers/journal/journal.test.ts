@@ -3,10 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import t from 'tap';
 import { folderFor } from '../../deploy/testing/for-test.js';
+import { ExchangeFailedError, FrameExchange } from '../../engine/exchange/frame-exchange.js';
 import { FaultControl, FaultyStorage } from '../testing/faulty-storage.js';
 import { append, journalFixture, numbered } from '../testing/journal-fixture.js';
 import { MemoryStorage } from '../testing/memory-storage.js';
+import { ThreadFrameSink } from './frame-sink.js';
 import { recordUnreadable } from './journal.js';
+import { JournalFailedError } from './journal-errors.js';
 import { JournalReader, replayJournal } from './journal-reader.js';
 import { scanJournal } from './journal-recovery.js';
 import { locationOf } from './segment.js';
@@ -338,4 +341,22 @@ t.test('a journal appends, restarts, rolls over and reads on a real disk', async
   );
   writer.close();
   t.equal(scanJournal(fixture.options)?.lastSequence, 40);
+});
+
+t.test('a frame that its own thread cannot make durable is the end for both threads, and said once', async (t) => {
+  const storage = new MemoryStorage();
+  const fixture = journalFixture(storage);
+  const { progress, sizes } = fixture.options;
+  const exchange = new FrameExchange(FrameExchange.create(sizes.frameBytesMax));
+  const target = { storage, partition: 0, progress, nowMs: () => 0 };
+  const said: string[] = [];
+  const own = { target, recordsMax: 4, failed: (message: string) => void said.push(message) };
+  const { writer } = fixture.open(new ThreadFrameSink(exchange, 0, own));
+  t.equal(append(writer, [numbered(1)]), 1);
+  storage.failNextSync = true;
+  t.throws(() => append(writer, [numbered(2)]), JournalFailedError);
+  t.equal(progress.durableSequence, 1, 'nothing that failed counts as durable');
+  t.throws(() => append(writer, [numbered(3)]), JournalFailedError);
+  t.throws(() => exchange.begin(false), ExchangeFailedError);
+  t.equal(said.length, 1, said.join(' '));
 });

@@ -31,7 +31,7 @@ import type {
   WindowEntity,
 } from '../../engine/exchange/partition-task.js';
 import type { PartitionProgress, Progress } from '../../engine/exchange/progress.js';
-import { Slab } from '../../engine/exchange/slab.js';
+import { fullBatchMin, Slab } from '../../engine/exchange/slab.js';
 import { compileNextCheck } from '../../engine/protocols/reading/schema.js';
 import type { Codecs } from '../../engine/protocols/registry.js';
 import { ThreadFrameSink } from '../journal/frame-sink.js';
@@ -53,13 +53,15 @@ export interface PartitionThread {
   readonly bell: Doorbell | null;
   readonly codecs: Codecs;
   readonly progress: Progress;
+  /** The thread could not make a frame of the partition durable that it wrote itself. */
+  journalFailed(partition: number, message: string): void;
 }
 
 /** Part of the transaction store that tombstones may take at a start. */
 const tombstoneShare = 0.25;
 
-/** As many messages as a lane sends behind others (engine/ledger/lane.ts): fewer wait for the disk in any case. */
-const newsMin = 16;
+/** A frame of more records is the syncer's: while that writes it, this thread decides the next one. */
+const ownRecordsMax = fullBatchMin - 1;
 
 export class HostedPartition {
   readonly #data: PartitionThreadData;
@@ -74,12 +76,15 @@ export class HostedPartition {
   #settledIds: SettledIds | null = null;
   #memory: PartitionMemory | undefined;
 
-  constructor({ data, storage, bell, codecs, progress }: PartitionThread, { partition, slabs, exchange }: MakeTask) {
+  constructor(thread: PartitionThread, { partition, slabs, exchange }: MakeTask) {
+    const { data, storage, bell, codecs, progress, journalFailed } = thread;
     this.#data = data;
     this.#codecs = codecs;
     this.#slabs = slabs.map((buffer) => new Slab(data.slabSize, buffer));
     this.#progress = progress.partitions[partition]!;
-    this.#sink = new ThreadFrameSink(new FrameExchange(exchange, bell), partition);
+    const target = { storage, partition, progress: this.#progress, nowMs: () => performance.now() };
+    const own = { target, recordsMax: ownRecordsMax, failed: (error: string) => journalFailed(partition, error) };
+    this.#sink = new ThreadFrameSink(new FrameExchange(exchange, bell), partition, bell === null ? own : null);
     const { partitionCount } = data;
     this.#place = {
       storage,
@@ -119,8 +124,10 @@ export class HostedPartition {
     }
   }
 
-  runSlab(index: number): boolean {
+  /** @param isAwaited another slab waits behind it */
+  runSlab(index: number, isAwaited: boolean): boolean {
     assert(this.#partition !== null, 'slabs come after restore');
+    this.#sink.isAwaited = isAwaited;
     try {
       this.#partition.run(this.#slabs[index]!);
       return true;
@@ -137,7 +144,7 @@ export class HostedPartition {
    */
   isNews(index: number): boolean {
     const slab = this.#slabs[index]!;
-    return slab.count >= newsMin || slab.lastSequence <= this.#progress.durableSequence;
+    return slab.count >= fullBatchMin || slab.lastSequence <= this.#progress.durableSequence;
   }
 
   #open({ settledSequence, settledRecord, epoch }: OpenTask): TailKeys {

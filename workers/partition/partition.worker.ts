@@ -3,10 +3,12 @@
  * hosts one.
  *
  * The thread owns no socket and no timer: between slabs and tasks it sleeps in Atomics.wait, where neither would run.
+ * It writes small frames of a local journal itself, see ThreadFrameSink.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Doorbell } from '../../engine/exchange/doorbell.js';
 import {
+  type PartitionEvent,
   type PartitionResult,
   type PartitionTask,
   type PartitionThreadData,
@@ -29,6 +31,7 @@ const thread: PartitionThread = {
   bell: data.bell === null ? null : new Doorbell(data.bell),
   codecs: createCodecs(data.wire),
   progress: new Progress(data.progress),
+  journalFailed: (partition, message) => say({ kind: 'journalFailed', partition, message }),
 };
 const partitions = new Map<number, HostedPartition>();
 let warming: WarmUp | null = null;
@@ -79,11 +82,11 @@ function serveWaiting(queue: SlabQueue): void {
   try {
     for (let index = 0; index < count; index++) {
       const task = queue.task(index);
-      const result = runSlab(task);
+      const result = runSlab(task, index + 1 < count);
       queue.setOutcome(index, result === true ? SlabOutcome.decided : failedOutcome(result));
       if (result === true) served.push(task);
       else isNews = true;
-      if (typeof result !== 'boolean') parentPort!.postMessage(result.message);
+      if (typeof result !== 'boolean') say({ kind: 'threw', message: result.message });
     }
   } finally {
     thread.bell?.release();
@@ -91,8 +94,13 @@ function serveWaiting(queue: SlabQueue): void {
   queue.finish(count);
   // Behind finish(): what becomes durable from here on, the syncer says to a front that finds the slab done.
   for (const task of served) isNews ||= hosted(partitionOfTask(task)).isNews(slabOfTask(task));
-  if (isNews) parentPort!.postMessage(null);
+  if (isNews) say(null);
 }
+
+function say(event: PartitionEvent): void {
+  parentPort!.postMessage(event);
+}
+
 const served: number[] = [];
 
 function failedOutcome(result: false | Error): SlabOutcome {
@@ -103,16 +111,16 @@ function failedOutcome(result: false | Error): SlabOutcome {
 function runSlabs(tasks: readonly number[]): SlabResult[] {
   thread.bell?.hold();
   try {
-    return tasks.map(runSlab);
+    return tasks.map((task, index) => runSlab(task, index + 1 < tasks.length));
   } finally {
     thread.bell?.release();
   }
 }
 
 /** Other partitions go on when one throws. */
-function runSlab(task: number): SlabResult {
+function runSlab(task: number, isAwaited: boolean): SlabResult {
   try {
-    return hosted(partitionOfTask(task)).runSlab(slabOfTask(task));
+    return hosted(partitionOfTask(task)).runSlab(slabOfTask(task), isAwaited);
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
