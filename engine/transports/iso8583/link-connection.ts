@@ -32,6 +32,13 @@ const slowMsMax = 10_000;
 /** A peer that answers no echo for so long is gone. */
 const echoAnswerMsMax = 10_000;
 
+/** The answers to messages that are not decided, and how they are counted. */
+const undecided = {
+  nothing: [ResponseCode.approved, 'acknowledged'],
+  unsupported: [ResponseCode.notSupported, 'unsupported'],
+  fault: [ResponseCode.formatError, 'malformed'],
+} as const;
+
 /** Nothing waits while they are in use, so all connections share them. */
 const asked = new IsoMessage();
 const answer = new IsoMessage();
@@ -191,24 +198,18 @@ export class LinkConnection implements ExchangeOwner {
       this.#answerWith(header, ResponseCode.notSupported, 'unsupported');
       return;
     }
-    const nowMs = clock.nowMs();
-    const reading = readQuestion(asked, settings, panKeys, originals, nowMs);
-    switch (reading.kind) {
-      case 'nothing':
-        this.#answerWith(header, ResponseCode.approved, 'acknowledged');
-        return;
-      case 'unsupported':
-        this.#answerWith(header, ResponseCode.notSupported, 'unsupported');
-        return;
-      case 'fault':
-        this.#answerWith(header, ResponseCode.formatError, 'malformed');
-        return;
-      case 'decide':
-        break;
-    }
+    // First: under too much load, what is turned away must cost little.
     if (!admission.enter()) {
       this.#link.telemetry.refused(Reason.overloaded);
       this.#answerWith(header, ResponseCode.unavailable, 'unavailable');
+      return;
+    }
+    const nowMs = clock.nowMs();
+    const reading = readQuestion(asked, settings, panKeys, originals, nowMs);
+    if (reading.kind !== 'decide') {
+      admission.leave();
+      const [code, outcome] = undecided[reading.kind];
+      this.#answerWith(header, code, outcome);
       return;
     }
     const frame = Buffer.from(bytes.subarray(headerAt, end));

@@ -17,8 +17,10 @@ export class PeerWriter {
   readonly #socket: Socket;
   readonly #packager: Packager;
   readonly #framing: Framing;
+  /** Null: the socket still has the one before. */
   #chunk: Buffer | null = null;
   #used = 0;
+  #isFlushing = false;
 
   constructor(socket: Socket, packager: Packager, framing: Framing) {
     this.#socket = socket;
@@ -55,17 +57,28 @@ export class PeerWriter {
 
   #room(bytes: number): Buffer {
     if (this.#chunk !== null && this.#chunk.length - this.#used < bytes) this.flush();
-    if (this.#chunk === null) {
-      this.#chunk = Buffer.allocUnsafe(Math.max(chunkBytes, bytes));
-      queueMicrotask(() => this.flush());
+    if (this.#chunk === null || this.#chunk.length < bytes) {
+      this.#chunk = Buffer.allocUnsafeSlow(Math.max(chunkBytes, bytes));
+    }
+    if (!this.#isFlushing) {
+      this.#isFlushing = true;
+      queueMicrotask(this.#flushLater);
     }
     return this.#chunk;
   }
 
+  readonly #flushLater = (): void => {
+    this.#isFlushing = false;
+    this.flush();
+  };
+
+  /** What the system has taken at once, as nearly always, leaves the chunk free for the next frames. */
   flush(): void {
     const chunk = this.#chunk;
-    this.#chunk = null;
-    if (chunk !== null && this.#used > 0 && this.#socket.writable) this.#socket.write(chunk.subarray(0, this.#used));
+    const used = this.#used;
     this.#used = 0;
+    if (chunk === null || used === 0 || !this.#socket.writable) return;
+    this.#socket.write(chunk.subarray(0, used));
+    if (this.#socket.writableLength > 0) this.#chunk = null;
   }
 }
