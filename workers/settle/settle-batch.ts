@@ -8,8 +8,11 @@ export class SettleBatch {
   firstSequence = 0;
   recordCount = 0;
   byteCount = 0;
+  #limit = 0;
   /** The time stamped on the newest record's frame. */
   atMs = 0;
+  /** The newest durable record when it was gathered. */
+  durableSequence = 0;
   /** When Postgres could begin with it, monotonic milliseconds. */
   startedAtMs = 0;
   /** Whether Postgres applied it; rejects when that is unknown. */
@@ -24,7 +27,15 @@ export class SettleBatch {
     return this.firstSequence + this.recordCount - 1;
   }
   get isFull(): boolean {
-    return this.recordCount === this.offsets.length;
+    return this.recordCount === this.#limit;
+  }
+
+  /** @param recordsMax how many it takes this time */
+  empty(firstSequence: number, recordsMax: number): void {
+    this.firstSequence = firstSequence;
+    this.recordCount = 0;
+    this.byteCount = 0;
+    this.#limit = Math.min(recordsMax, this.offsets.length);
   }
 }
 
@@ -45,11 +56,9 @@ export class BatchReader {
     this.#nextSequence = 0;
   }
 
-  /** Copies durable records from `first` on into the batch, whole or parts of frames, until a bound or the end. */
-  fill(batch: SettleBatch, first: number, durableSequence: number): void {
-    batch.firstSequence = first;
-    batch.recordCount = 0;
-    batch.byteCount = 0;
+  /** Copies durable records from the batch's first on into it, whole or parts of frames, until a bound or the end. */
+  fill(batch: SettleBatch, durableSequence: number): void {
+    const first = batch.firstSequence;
     while (!batch.isFull) {
       if (this.#nextSequence === 0 || this.#nextSequence >= this.#reader.frame.sequence) {
         if (!this.#reader.next(durableSequence)) return;

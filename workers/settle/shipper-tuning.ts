@@ -1,10 +1,16 @@
 /** When the shipper settles, how much at once, and how it yields to the front. */
 export interface ShipperTuning {
   /**
-   * Most records and bytes of a batch. A statement keeps one of our cores busy from its first record to its last, some
-   * 40 ms for a thousand. Messages that arrive meanwhile share the others.
+   * Most records and bytes of a batch. What several records of a statement change is written once, and neighbours are
+   * on the same pages. In a statement of 5,000 each record takes Postgres a fifth less than in one of 1,000. The rows
+   * of its accounts stay locked until it ends.
    */
   readonly recordsMax: number;
+  /**
+   * The same while the front is busy. A statement keeps one of our cores busy from its first record to its last, some
+   * 40 ms for a thousand. Messages that arrive meanwhile share the others.
+   */
+  readonly recordsBusyMax: number;
   readonly bytesMax: number;
   /** How long records wait for company, milliseconds. */
   readonly delayMs: number;
@@ -36,6 +42,12 @@ export interface ShipperTuning {
    * Longest rest: a statement that waited for a lock, or for a server that stood still, says nothing about the work.
    */
   readonly restMsMax: number;
+  /**
+   * While requests are in flight a partition catches up in about this time, or at catchUpPerSecond records a second:
+   * between its statements it leaves Postgres and the cores alone. Milliseconds.
+   */
+  readonly catchUpMs: number;
+  readonly catchUpPerSecond: number;
   /** At this backlog of all partitions the shipper settles at full speed, busy or not. */
   readonly backlogRecordsMax: number;
   /** Wait after the first failure; doubled up to the second. Milliseconds. */
@@ -55,16 +67,19 @@ export interface ShipperTuning {
 }
 
 export const shipperTuningDefault: ShipperTuning = {
-  recordsMax: 1_000,
+  recordsMax: 5_000,
+  recordsBusyMax: 1_000,
   bytesMax: 4 * 1024 * 1024,
   delayMs: 25,
   busyRequests: 32,
-  holdBackMax: 8,
+  holdBackMax: 16,
   fewRecords: 50,
   stillMin: 4,
   holdBackFewMax: 40,
   restShare: 9,
   restMsMax: 2_000,
+  catchUpMs: 12_000,
+  catchUpPerSecond: 2_000,
   backlogRecordsMax: 1_000_000,
   retryMsMin: 50,
   retryMsMax: 5_000,

@@ -443,6 +443,44 @@ t.test('while the front is busy the shipper rests in proportion to its last stat
   await shipper.stop();
 });
 
+t.test('a backlog is caught up at a pace while messages are in flight, and at once without them', async (t) => {
+  let nowMs = 0;
+  const sleeps: { readonly endsAtMs: number; readonly end: () => void }[] = [];
+  const { postgres, shipper, open, options } = world({
+    // What waits, within 100 ms, but no slower than 50 a second.
+    tuning: { recordsMax: 2, recordsBusyMax: 2, catchUpMs: 100, catchUpPerSecond: 50, backlogRecordsMax: 1000 },
+    nowMs: () => nowMs,
+    settle: async (...batch) => {
+      nowMs += 10;
+      return postgres.settle(...batch);
+    },
+    schedule: (callback, delayMs) => {
+      const sleep = { endsAtMs: nowMs + delayMs, end: callback };
+      sleeps.push(sleep);
+      return () => void sleeps.splice(sleeps.indexOf(sleep), 1);
+    },
+  });
+  const writer = open();
+  options.progress.setRequestsInFlight(1);
+  append(
+    writer,
+    Array.from({ length: 12 }, (_, index) => numbered(1 + index)),
+  );
+  const settledAfter = async (ms: number) => {
+    nowMs += ms;
+    for (const { end } of sleeps.filter(({ endsAtMs }) => endsAtMs <= nowMs)) end();
+    for (let step = 0; step < 50; step++) await turn();
+    return postgres.position;
+  };
+  shipper.resume(0);
+  t.equal(await settledAfter(0), 2);
+  t.same([await settledAfter(9), await settledAfter(1)], [2, 4], 'ten records in 100 ms are two in 20');
+  t.same([await settledAfter(14), await settledAfter(1)], [4, 6], 'eight records in 100 ms are two in 25');
+  options.progress.setRequestsInFlight(0);
+  t.equal(await settledAfter(24), 12, 'no message waits for a core');
+  await shipper.stop();
+});
+
 t.test('while the front is busy partitions settle one after the other and rest together', async (t) => {
   let nowMs = 0;
   const settled: number[] = [];

@@ -270,7 +270,7 @@ class PartitionShipper {
     if (!isSettled) return this.#backoffMs();
     // A full batch means that more is waiting; a drain waits for nothing.
     const more = this.#progress.durableSequence > this.#position;
-    if (more && (this.#waiters.length > 0 || this.#progress.backlogRecords >= this.#tuning.recordsMax)) return 0;
+    if (more && (this.#waiters.length > 0 || this.#progress.backlogRecords >= this.#recordsMax)) return this.#paceMs();
     return delayMs;
   }
 
@@ -326,10 +326,34 @@ class PartitionShipper {
 
   /** Whether full batches follow each other without a pause. */
   #hurries(): boolean {
-    if (this.#halt) return false;
-    if (this.#progress.backlogRecords < 2 * this.#tuning.recordsMax) return false;
-    if (this.#options.progress.waitingForRoom > 0) return true;
-    return !this.#isFrontBusy || this.#hurry() === 1 || this.#waiters.length > 0;
+    return !this.#halt && this.#progress.backlogRecords >= 2 * this.#recordsMax && this.#mayHurry;
+  }
+
+  /** Whether no message waits for the core that settling takes, or the journal or a drain cannot wait. */
+  get #mayHurry(): boolean {
+    const { waitingForRoom, requestsInFlight } = this.#options.progress;
+    return waitingForRoom > 0 || requestsInFlight === 0 || this.#hurry() === 1 || this.#waiters.length > 0;
+  }
+
+  /**
+   * Milliseconds until the next statement while catching up: a statement's records in as long as so many come, or are
+   * due of the backlog.
+   */
+  #paceMs(): number {
+    if (this.#mayHurry) return 0;
+    const { catchUpMs, catchUpPerSecond, restMsMax } = this.#tuning;
+    const { durableSequence } = this.#progress;
+    const elapsedMs = this.#nowMs() - this.#batch.startedAtMs;
+    if (elapsedMs <= 0) return 0;
+    const came = (durableSequence - this.#batch.durableSequence) / elapsedMs;
+    const caughtUp = Math.max((durableSequence - this.#position) / catchUpMs, catchUpPerSecond / 1000);
+    return Math.min(restMsMax, Math.max(0, this.#batch.recordCount / (came + caughtUp) - elapsedMs));
+  }
+
+  /** Most records of the next batch. */
+  get #recordsMax(): number {
+    const { recordsMax, recordsBusyMax } = this.#tuning;
+    return this.#isFrontBusy && !this.#mayHurry ? Math.min(recordsMax, recordsBusyMax) : recordsMax;
   }
 
   /** By the requests of this engine, and as many of each other one. */
@@ -373,13 +397,13 @@ class PartitionShipper {
 
   /** Standing back a few delays makes batches larger; resting while the front is busy leaves it the cores. */
   #holdsBack(backlog: number): boolean {
-    const { holdBackMax, holdBackFewMax, fewRecords, stillMin, recordsMax } = this.#tuning;
+    const { holdBackMax, holdBackFewMax, fewRecords, stillMin } = this.#tuning;
     this.#still = backlog === this.#lastBacklog ? this.#still + 1 : 0;
     this.#lastBacklog = backlog;
     const isFew = backlog < fewRecords;
     const isIdle = this.#options.progress.requestsInFlight === 0 && (!isFew || this.#still >= stillMin);
     const waitsMax = isFew ? Math.max(holdBackMax, holdBackFewMax) : holdBackMax;
-    const gathered = isIdle || backlog >= recordsMax || this.#heldBack >= waitsMax;
+    const gathered = isIdle || backlog >= this.#recordsMax || this.#heldBack >= waitsMax;
     const hasTurn = () => !this.#isFrontBusy || this.#hurry() === 1 || this.#turns.take(this, this.#nowMs());
     const isWanted = this.#waiters.length > 0 || this.#options.progress.waitingForRoom > 0;
     if (isWanted || (gathered && hasTurn())) {
@@ -395,7 +419,10 @@ class PartitionShipper {
     const batch = this.#spareBatch;
     this.#spareBatch = this.#batch;
     this.#batch = batch;
-    this.#reader.fill(batch, firstSequence, this.#progress.durableSequence);
+    const { durableSequence } = this.#progress;
+    batch.empty(firstSequence, this.#recordsMax);
+    batch.durableSequence = durableSequence;
+    this.#reader.fill(batch, durableSequence);
     batch.startedAtMs = this.#nowMs();
     const bytes = batch.bytes.subarray(0, batch.byteCount);
     const offsets = batch.offsets.subarray(0, batch.recordCount);
