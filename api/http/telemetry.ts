@@ -3,6 +3,7 @@
  * are of the last one to two minutes.
  */
 import { Metrics } from '../../platform/metrics/metrics.js';
+import { measureThreads } from '../../platform/process/thread-times.js';
 import { LatencyWindow } from './latency-window.js';
 
 const quantiles = [0.5, 0.95, 0.99] as const;
@@ -22,6 +23,7 @@ export class Telemetry extends Metrics {
 
   constructor() {
     super();
+    measureThreads(this, 'main');
     this.counter('api_requests_total', 'Answers by route and class of status', ['route', 'class'], (counter) => {
       for (const [route, { byClass }] of this.#routes) {
         for (const [index, count] of byClass.entries()) {

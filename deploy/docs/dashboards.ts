@@ -197,9 +197,19 @@ const path: Dashboard = {
           'rate(process_cpu_seconds_total{job="engine"}[$__rate_interval])',
           '{{instance}}',
         ]),
+        panel('CPU by thread', 'percentunit', [
+          'sum by (instance, thread) (rate(thread_cpu_seconds_total{job="engine"}[$__rate_interval]))',
+          '{{instance}} {{thread}}',
+        ]),
         panel('Resident memory', 'bytes', ['process_resident_memory_bytes{job="engine"}', '{{instance}}']),
         panel('Free on the disk of the journal', 'bytes', ['journal_disk_free_bytes', '{{instance}}']),
         panel('Threads replaced', 'none', ['worker_restarts', '{{instance}}']),
+        panel(
+          'Traces not made, and spans lost',
+          'ops',
+          [rate('traces_dropped_total', 'job'), '{{job}} traces'],
+          [rate('trace_spans_dropped_total', 'job, where'), '{{job}} {{where}}'],
+        ),
       ],
     ],
   ],
@@ -245,7 +255,10 @@ const api: Dashboard = {
       [
         panel('Connections', 'none', ['connections_open{job="api"}', '{{instance}} {{port}}']),
         panel('Event loop, p99', 's', ['nodejs_eventloop_lag_p99_seconds{job="api"}', '{{instance}}']),
-        panel('CPU', 'percentunit', ['rate(process_cpu_seconds_total{job="api"}[$__rate_interval])', '{{instance}}']),
+        panel('CPU by thread', 'percentunit', [
+          'sum by (instance, thread) (rate(thread_cpu_seconds_total{job="api"}[$__rate_interval]))',
+          '{{instance}} {{thread}}',
+        ]),
         panel('Resident memory', 'bytes', ['process_resident_memory_bytes{job="api"}', '{{instance}}']),
         panel('Free on its disk', 'percentunit', ['disk_free_bytes / disk_bytes', '{{instance}}']),
         panel('Days until the certificate ends', 'd', [

@@ -16,6 +16,7 @@ import { createLog } from '../../platform/log.js';
 import type { Metrics } from '../../platform/metrics/metrics.js';
 import { OperationTimes } from '../../platform/metrics/operation-times.js';
 import { measureConnections } from '../../platform/process/connection-gate.js';
+import { measureTraces } from '../../platform/tracing/traces.js';
 import { code, generatedNote, sentence, table, wrap } from './markdown.js';
 
 export interface DescribedMetric {
@@ -48,6 +49,7 @@ export function engineMetrics(): DescribedMetric[] {
   measureRoom(telemetry, notScraped, notScraped);
   measureOwnership(telemetry, [], notScraped);
   measurePeers(telemetry, notScraped);
+  measureTraces(telemetry, null);
   return described(telemetry);
 }
 

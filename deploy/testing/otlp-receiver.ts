@@ -25,18 +25,19 @@ export class OtlpReceiver {
   readonly spans: ReceivedSpan[] = [];
   readonly #server: Server;
 
-  private constructor() {
+  private constructor(status: number) {
     this.#server = createServer(async (request, response) => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
       const isOurs = request.url === '/v1/traces' && request.headers['content-type'] === 'application/x-protobuf';
-      if (isOurs) this.spans.push(...spansOf(Buffer.concat(chunks)));
-      response.writeHead(isOurs ? 200 : 404, { 'content-type': 'application/x-protobuf' }).end();
+      if (isOurs && status === 200) this.spans.push(...spansOf(Buffer.concat(chunks)));
+      response.writeHead(isOurs ? status : 404, { 'content-type': 'application/x-protobuf' }).end();
     });
   }
 
-  static async start(): Promise<OtlpReceiver> {
-    const receiver = new OtlpReceiver();
+  /** @param status of its answers */
+  static async start(status = 200): Promise<OtlpReceiver> {
+    const receiver = new OtlpReceiver(status);
     receiver.#server.listen(0, '127.0.0.1');
     await once(receiver.#server, 'listening');
     return receiver;

@@ -11,6 +11,8 @@ import type { JournalThreadData } from './syncer-messages.js';
 
 /** What a thread is started with that hosts partitions. */
 export interface PartitionThreadData extends JournalThreadData {
+  /** From 0: with a local journal its partition. */
+  readonly threadNumber: number;
   readonly slabSize: SlabSize;
   /** The front needs the ids of the journal's tail, and all settled ones. */
   readonly frontKnowsIds: boolean;

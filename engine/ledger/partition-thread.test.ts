@@ -13,6 +13,7 @@ function threadFor(t: Test): { readonly thread: PartitionThread; readonly place:
   const rows = { accounts: 64, users: 64, cards: 64, spendRows: 64, transactions: 64, seenIds: 64 };
   const thread = new PartitionThread(
     {
+      threadNumber: 0,
       partitionCount,
       journalDirectory: folderFor(t),
       journalSizes: journalSizesDefault,

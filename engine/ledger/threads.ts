@@ -75,7 +75,7 @@ export class PartitionThreads {
     this.#group = shared && group;
     this.#openSyncer = (partition, events) =>
       shared === null ? new Syncer({ ...data, partition }, events) : shared.open(partition, events);
-    const threadData: PartitionThreadData = {
+    const threadData: Omit<PartitionThreadData, 'threadNumber'> = {
       ...data,
       slabSize,
       frontKnowsIds: frontKnowsIds(config),
@@ -93,7 +93,10 @@ export class PartitionThreads {
     };
     const threadCount = shared === null ? partitionCount : config.threads;
     const hostedMax = Math.ceil(partitionCount / threadCount);
-    this.#threads = Array.from({ length: threadCount }, () => new PartitionThread(threadData, hostedMax));
+    this.#threads = Array.from(
+      { length: threadCount },
+      (_, threadNumber) => new PartitionThread({ ...threadData, threadNumber }, hostedMax),
+    );
   }
 
   /** What the lane of a partition belongs to. */

@@ -2,6 +2,7 @@
 
 import { Buckets } from '../../platform/metrics/buckets.js';
 import { Metrics } from '../../platform/metrics/metrics.js';
+import { measureThreads } from '../../platform/process/thread-times.js';
 import { Protocol, protocolNames } from '../core/codes.js';
 import { Reason, reasonEntry, reasonTable } from '../core/reasons.js';
 import type { MemoryStats } from '../exchange/partition-task.js';
@@ -55,6 +56,7 @@ export class Telemetry extends Metrics {
 
   constructor(progress: Progress, gauges: () => EngineGauges) {
     super();
+    measureThreads(this, 'front');
     this.counter('authorization_decisions_total', 'Decided answers by reason', ['reason'], (counter) => {
       for (const entry of reasonTable) counter.inc({ reason: entry.name }, this.#decisions[entry.number]!);
     });

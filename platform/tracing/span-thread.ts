@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { SpanSink, SpanTimes, TraceIds } from './traces.js';
+import type { LostSpans } from './exporter.js';
+import type { DroppedSpans, SpanSink, SpanTimes, TraceIds } from './traces.js';
 
 export interface SpanThreadData {
   readonly url: string;
@@ -12,6 +13,14 @@ export interface SpanThreadData {
 
 /** Null: send what there is, and end. */
 export type SpanMessage = readonly (readonly [TraceIds, SpanTimes])[] | null;
+
+/** What the thread says of its spans; the last two since its start. */
+export interface SpanReport {
+  /** Of those handed over, since its last report. */
+  readonly taken: number;
+  readonly overflowed: number;
+  readonly unsent: number;
+}
 
 /** Waking the other thread costs as much as making some ten spans. */
 const handOverMs = 1000;
@@ -26,7 +35,9 @@ export class SpanThread implements SpanSink {
   readonly #worker: Worker;
   #waiting: (readonly [TraceIds, SpanTimes])[] = [];
   #handed = 0;
-  dropped = 0;
+  /** Not handed over. */
+  #refused = 0;
+  #lost: LostSpans = { overflowed: 0, unsent: 0 };
   #timer: NodeJS.Timeout | null = null;
   #hasEnded = false;
   #random = '';
@@ -35,14 +46,19 @@ export class SpanThread implements SpanSink {
   constructor(data: SpanThreadData) {
     this.#worker = new Worker(new URL('./spans.worker.js', import.meta.url), { workerData: data });
     this.#worker.unref();
-    this.#worker.on('message', (taken: number) => {
+    this.#worker.on('message', ({ taken, ...lost }: SpanReport) => {
       this.#handed -= taken;
+      this.#lost = lost;
     });
     // Without it the process would end with its thread; requests go on without traces.
     this.#worker.on('error', () => undefined);
     this.#worker.on('exit', () => {
       this.#hasEnded = true;
     });
+  }
+
+  get dropped(): DroppedSpans {
+    return { thread: this.#refused, queue: this.#lost.overflowed, receiver: this.#lost.unsent };
   }
 
   newTraceId(): string {
@@ -64,7 +80,7 @@ export class SpanThread implements SpanSink {
 
   add(ids: TraceIds, span: SpanTimes): void {
     if (this.#hasEnded || this.#handed + this.#waiting.length >= handedMax) {
-      this.dropped++;
+      this.#refused++;
       return;
     }
     this.#waiting.push([ids, span]);

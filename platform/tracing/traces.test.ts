@@ -1,6 +1,6 @@
 /** Which requests are traced, and how traces continue. */
 import t from 'tap';
-import { readTraceparent, type SpanTimes, type TraceIds, Traces, writeTraceparent } from './traces.js';
+import { noSpansDropped, readTraceparent, type SpanTimes, type TraceIds, Traces, writeTraceparent } from './traces.js';
 
 const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
 const span = '00f067aa0ba902b7';
@@ -29,7 +29,7 @@ function traces(every: number) {
   const added: { ids: TraceIds; span: SpanTimes }[] = [];
   let count = 0;
   const sink = {
-    dropped: 0,
+    dropped: noSpansDropped,
     newTraceId: () => trace,
     newSpanId: () => String(++count).padStart(16, '0'),
     add: (ids: TraceIds, span: SpanTimes) => void added.push({ ids, span }),

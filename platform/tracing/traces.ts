@@ -26,12 +26,23 @@ export interface SpanTimes {
   readonly failure: string;
 }
 
+/** Spans that no receiver has, by where they were lost. */
+export interface DroppedSpans {
+  /** The thread that makes spans had too many to take, or has ended. */
+  readonly thread: number;
+  /** Too many waited to be sent. */
+  readonly queue: number;
+  /** The receiver at TRACE_URL refused them, or did not answer. */
+  readonly receiver: number;
+}
+
+export const noSpansDropped: DroppedSpans = Object.freeze({ thread: 0, queue: 0, receiver: 0 });
+
 export interface SpanSink {
   newTraceId(): string;
   newSpanId(): string;
   add(ids: TraceIds, span: SpanTimes): void;
-  /** Spans that were not taken, because as many as allowed wait. */
-  readonly dropped: number;
+  readonly dropped: DroppedSpans;
   close(): Promise<void>;
 }
 
@@ -103,8 +114,7 @@ export class Traces {
     for (const part of parts) this.#sink.add({ traceId, parentId, spanId: this.#sink.newSpanId() }, part);
   }
 
-  /** Spans that the exporter did not take. */
-  get droppedSpans(): number {
+  get droppedSpans(): DroppedSpans {
     return this.#sink.dropped;
   }
 
@@ -117,6 +127,9 @@ export class Traces {
 export function measureTraces(metrics: Metrics, traces: Traces | null): void {
   const whole = 'Traces that were not made, because there were too many in a second';
   metrics.counter('traces_dropped_total', whole, [], (counter) => counter.inc(traces?.dropped ?? 0));
-  const spans = 'Spans that the exporter did not take, because TRACE_URL is slow or away';
-  metrics.counter('trace_spans_dropped_total', spans, [], (counter) => counter.inc(traces?.droppedSpans ?? 0));
+  const spans =
+    'Spans that were lost: `receiver` refused them or did not answer, the `queue` before it or the `thread` was full';
+  metrics.counter('trace_spans_dropped_total', spans, ['where'], (counter) => {
+    for (const [where, count] of Object.entries(traces?.droppedSpans ?? noSpansDropped)) counter.inc({ where }, count);
+  });
 }

@@ -12,6 +12,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { Doorbell, Notices } from '../../engine/exchange/doorbell.js';
 import { Progress } from '../../engine/exchange/progress.js';
 import type { SharedSyncerEvent, SharedSyncerWorkerData, SyncerOrder } from '../../engine/exchange/syncer-messages.js';
+import { nameThread } from '../../platform/process/thread-times.js';
 import { FrameDatabase, isStaleEpoch, type PlacedFrame } from './frame-database.js';
 import { newestFrames, PartitionFencedError } from './frame-log.js';
 import { openStorage } from './storage-module.js';
@@ -25,6 +26,7 @@ const recordBytesMax = 4 * 1024 * 1024;
 const againPauseMs = 20;
 
 const data = workerData as SharedSyncerWorkerData;
+nameThread('syncer');
 const port = parentPort!;
 const bell = new Doorbell(data.bell);
 const notices = new Notices(data.notices);

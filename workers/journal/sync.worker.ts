@@ -12,12 +12,14 @@ import { FrameExchange, type FramePlan } from '../../engine/exchange/frame-excha
 import { Progress } from '../../engine/exchange/progress.js';
 import type { SyncerEvent, SyncerWorkerData } from '../../engine/exchange/syncer-messages.js';
 import { isOutOfDescriptors } from '../../platform/process/descriptors.js';
+import { nameThread } from '../../platform/process/thread-times.js';
 import { type FrameTarget, writeFrame } from './frame-sink.js';
 import { segmentName } from './segment-files.js';
 import type { FileId } from './storage.js';
 import { openStorage } from './storage-module.js';
 
 const data = workerData as SyncerWorkerData;
+nameThread(`syncer-${data.partition}`);
 const exchange = new FrameExchange(data.exchange);
 const directory = join(data.journalDirectory, `p${data.partition}`);
 const target: FrameTarget = {

@@ -20,11 +20,13 @@ import { Progress } from '../../engine/exchange/progress.js';
 import { SlabOutcome, SlabQueue } from '../../engine/exchange/slab-queue.js';
 import { loadSchemaCompiler } from '../../engine/protocols/reading/schema.js';
 import { createCodecs } from '../../engine/protocols/registry.js';
+import { nameThread } from '../../platform/process/thread-times.js';
 import { openStorage } from '../journal/storage-module.js';
 import { HostedPartition, type PartitionThread } from './hosted-partition.js';
 import { WarmUp } from './warm-up.js';
 
 const data = workerData as PartitionThreadData;
+nameThread(`worker-${data.threadNumber}`);
 const thread: PartitionThread = {
   data,
   storage: await openStorage(data.bell !== null, data.storageModule, data.storageControl),

@@ -14,6 +14,7 @@ import type {
   ShipperWorkerData,
 } from '../../engine/exchange/shipper-messages.js';
 import { BoundedConnections } from '../../platform/postgres/bounded-connections.js';
+import { nameThread } from '../../platform/process/thread-times.js';
 import { ScratchStorage } from '../journal/scratch-storage.js';
 import { FileStorage } from '../journal/storage.js';
 import { isDataError, plain, retryQuarantined, settleAround } from './quarantine.js';
@@ -31,6 +32,7 @@ const retryMs = 4_000;
 /** Of -20 (first) to 19 (last): what the embedded Postgres gets too. */
 const threadPriority = 10;
 
+nameThread('shipper');
 yieldToTheFront();
 
 /** Tests settle small batches at once. */

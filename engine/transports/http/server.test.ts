@@ -561,6 +561,9 @@ t.test('the ops port shows liveness, readiness, health and metrics', async (t) =
     'shipper_lag_records{partition="0"}',
     'card_cache_hits',
     'lane_depth',
+    ...(process.platform === 'linux' ? ['front', 'worker-0', 'syncer-0', 'shipper', 'other'] : ['front', 'other']).map(
+      (thread) => `thread_cpu_seconds_total{thread="${thread}"}`,
+    ),
   ]) {
     const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
     t.match(line, / [0-9.e+-]+$/, name);
