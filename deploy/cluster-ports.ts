@@ -1,5 +1,5 @@
 /** Ports of `make cluster`: nginx has those of `make run`; engines and APIs have their own above them. */
-import { type DeploySettings, SettingError } from './settings.js';
+import { consoleAddress, type DeploySettings, SettingError } from './settings.js';
 
 export interface EnginePorts {
   readonly auth: number;
@@ -10,6 +10,8 @@ export interface EnginePorts {
 export interface ApiPorts {
   readonly api: number;
   readonly ops: number;
+  /** Null: CONSOLE_HOST is not set. */
+  readonly console: number | null;
 }
 
 export interface ClusterPorts {
@@ -19,7 +21,7 @@ export interface ClusterPorts {
   readonly moved: readonly string[];
 }
 
-type BasePorts = Pick<DeploySettings, 'authPort' | 'opsPort' | 'apiPort' | 'apiOpsPort'>;
+type BasePorts = Pick<DeploySettings, 'authPort' | 'opsPort' | 'apiPort' | 'apiOpsPort' | 'consoleHost'>;
 
 /** Process n listens on a base plus 100 plus n. Ops ports that would meet the others begin at 200. */
 export function clusterPorts(base: BasePorts, engineCount: number, apiCount: number): ClusterPorts {
@@ -30,9 +32,16 @@ export function clusterPorts(base: BasePorts, engineCount: number, apiCount: num
     ops: base.opsPort + opsOffset + n,
     peer: base.authPort + 300 + n,
   }));
-  const apis = upTo(apiCount).map((n) => ({ api: base.apiPort + 100 + n, ops: base.apiOpsPort + apiOpsOffset + n }));
+  const consolePort = consoleAddress(base)?.port ?? null;
+  const apis = upTo(apiCount).map((n) => ({
+    api: base.apiPort + 100 + n,
+    ops: base.apiOpsPort + apiOpsOffset + n,
+    // Above those of the APIs, which a console beside API_PORT would meet.
+    console: consolePort === null ? null : consolePort + 300 + n,
+  }));
   const { authPort, opsPort, apiPort } = base;
-  checkApart([authPort, opsPort, apiPort, ...[...engines, ...apis].flatMap((ports) => Object.values(ports))]);
+  const own = [...engines, ...apis].flatMap((ports): (number | null)[] => Object.values(ports));
+  checkApart([authPort, opsPort, apiPort, consolePort, ...own].filter((port) => port !== null));
   const moved = [
     ...(opsOffset === 100 ? [] : [`the engines' ops ports are OPS_PORT+200+n: OPS_PORT+100+n meets AUTH_PORT+100+n`]),
     ...(apiOpsOffset === 100
@@ -54,7 +63,7 @@ function checkApart(ports: readonly number[]): void {
   const twice = ports.find((port, index) => ports.indexOf(port) !== index);
   if (twice !== undefined) {
     throw new SettingError(
-      `port ${twice} would be used twice: set AUTH_PORT, OPS_PORT, API_PORT and API_OPS_PORT so that the ports above ` +
+      `port ${twice} would be used twice: set AUTH_PORT, OPS_PORT, API_PORT, API_OPS_PORT and CONSOLE_HOST so that the ports above ` +
         'them (+101, +201 and +301 on, one for each process) are apart',
     );
   }

@@ -3,7 +3,7 @@ import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { until } from '../engine/testing/engine-process.js';
-import { listenError } from './free-port.js';
+import { findFreePort, listenError } from './free-port.js';
 import { Services } from './services.js';
 import { folderFor } from './testing/for-test.js';
 import { freeClusterPorts, LocalRun, recoveryMs, runHost } from './testing/local-run.js';
@@ -12,8 +12,9 @@ t.setTimeout(0);
 
 const engineCount = 3;
 
-async function started(t: Test, dataDir: string, ports: LocalRun['ports']): Promise<LocalRun> {
-  const run = new LocalRun(dataDir, ports, { ENGINES: String(engineCount), LEASE_MS: '1000' }, 'cluster');
+async function started(t: Test, dataDir: string, ports: LocalRun['ports'], consoleHost = ''): Promise<LocalRun> {
+  const environment = { ENGINES: String(engineCount), LEASE_MS: '1000', CONSOLE_HOST: consoleHost };
+  const run = new LocalRun(dataDir, ports, environment, 'cluster');
   t.teardown(async () => {
     if (run.isAlive) run.interrupt();
     await run.ended;
@@ -32,7 +33,8 @@ t.test('engines behind nginx answer as one', async (t) => {
   t.teardown(() => new Services(dataDir, () => undefined).endLeftOvers());
   const { base: ports, own } = await freeClusterPorts(engineCount, 2);
   const { engines, apis } = own;
-  const first = await started(t, dataDir, ports);
+  const consoleHost = `127.0.0.1:${await findFreePort()}`;
+  const first = await started(t, dataDir, ports, consoleHost);
   const status = (url: string) =>
     fetch(url).then(
       (reply) => reply.status,
@@ -40,6 +42,10 @@ t.test('engines behind nginx answer as one', async (t) => {
     );
   for (const port of [ports.auth, ports.api]) t.equal(await status(`http://${runHost}:${port}/readyz`), 200);
   for (const { ops } of engines) t.equal(await status(`http://127.0.0.1:${ops}/readyz`), 200);
+  t.match(first.logged, `console             http://${consoleHost}/console   (nginx)`);
+  t.equal(await status(`http://${consoleHost}/console`), 200);
+  t.equal(await status(`http://${consoleHost}/app`), 404, 'the console alone is there');
+  t.equal(await status(`http://${runHost}:${ports.api}/console`), 404, 'and nowhere else');
   for (const { api } of apis) t.equal(await status(`http://${runHost}:${api}/readyz`), 200);
   t.notMatch(first.logged, 'a-password-of-the-tests', 'a pipe gets no secret');
   t.match(first.logged, `http://${runHost}:${ports.auth}/v1/authorizations \\`);

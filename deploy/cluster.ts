@@ -10,9 +10,20 @@ import { type ClusterPorts, clusterPorts } from './cluster-ports.js';
 import { type LocalStack, nodeCommand, type PreparedStack, runLocalStack, stackEnvironment } from './local-stack.js';
 import { nginxConfig } from './nginx/nginx-config.js';
 import type { Service } from './services.js';
-import { type DeploySettings, localHost, localUrl, readInteger, readSettings, SettingError } from './settings.js';
+import {
+  consoleAddress,
+  type DeploySettings,
+  localHost,
+  localUrl,
+  readInteger,
+  readSettings,
+  SettingError,
+} from './settings.js';
+import { clusterPlaces } from './welcome.js';
 
 const apiCount = 2;
+/** Each API has its console here, behind nginx. */
+const consoleLoopback = '127.0.0.1';
 /** Beyond ten engines one machine shows nothing new, and the port ranges meet. */
 const enginesMax = 10;
 
@@ -76,13 +87,14 @@ function enginesOf({ settings, ports }: Cluster, { urls, secrets, kept }: Prepar
 
 function apisOf({ settings, ports }: Cluster, { urls, secrets }: PreparedStack): Service[] {
   const { host, opsHost } = settings;
-  return ports.apis.map(({ api, ops }, index) => ({
+  return ports.apis.map(({ api, ops, console: own }, index) => ({
     name: `api ${index + 1}`,
     command: nodeCommand('api/main.js'),
     readyUrls: [`${localUrl(host, api)}/readyz`],
     ports: [
       { setting: 'API_PORT', host, port: api },
       { setting: 'API_OPS_PORT', host: opsHost, port: ops },
+      ...(own === null ? [] : [{ setting: 'CONSOLE_HOST', host: consoleLoopback, port: own }]),
     ],
     isVital: false,
     environment: {
@@ -90,6 +102,8 @@ function apisOf({ settings, ports }: Cluster, { urls, secrets }: PreparedStack):
       DATABASE_URL: urls.api,
       API_PORT: String(api),
       API_OPS_PORT: String(ops),
+      // nginx has the address itself, and asks both APIs.
+      CONSOLE_HOST: own === null ? '' : `${consoleLoopback}:${own}`,
       ENGINE_URL: process.env['ENGINE_URL'] || localUrl(opsHost, settings.opsPort),
       PUBLIC_URL: process.env['PUBLIC_URL'] || localUrl(host, settings.apiPort),
       // nginx: without it all clients would share the limits of one address.
@@ -101,6 +115,7 @@ function apisOf({ settings, ports }: Cluster, { urls, secrets }: PreparedStack):
 
 async function nginxOf({ settings, ports, nginx }: Cluster): Promise<Service> {
   const { host, opsHost, authPort, opsPort, apiPort } = settings;
+  const outside = consoleAddress(settings);
   const folder = join(settings.dataDir, 'nginx');
   await mkdir(folder, { recursive: true });
   const address = (of: string, port: number) => new URL(localUrl(of, port)).host;
@@ -114,6 +129,13 @@ async function nginxOf({ settings, ports, nginx }: Cluster): Promise<Service> {
       weight: 1,
     })),
     apis: ports.apis.map(({ api }) => ({ api: address(host, api), weight: 1 })),
+    console:
+      outside === null
+        ? null
+        : {
+            ...outside,
+            apis: ports.apis.flatMap(({ console: own }) => (own === null ? [] : `${consoleLoopback}:${own}`)),
+          },
     tls: null,
     assetsRoot: null,
     // Relative to the folder of the command line, which may have any name.
@@ -128,33 +150,20 @@ async function nginxOf({ settings, ports, nginx }: Cluster): Promise<Service> {
     name: 'nginx',
     // One process: workers of a killed master would keep the ports.
     command: [nginx, '-e', 'stderr', '-p', folder, '-c', file, '-g', 'daemon off; master_process off;'],
-    readyUrls: [`${localUrl(host, authPort)}/readyz`, `${localUrl(host, apiPort)}/readyz`],
+    readyUrls: [
+      `${localUrl(host, authPort)}/readyz`,
+      `${localUrl(host, apiPort)}/readyz`,
+      ...(outside === null ? [] : [`${localUrl(outside.host, outside.port)}/readyz`]),
+    ],
     ports: [
       { setting: 'AUTH_PORT', host, port: authPort },
       { setting: 'API_PORT', host, port: apiPort },
       { setting: 'OPS_PORT', host: opsHost, port: opsPort },
+      ...(outside === null ? [] : [{ setting: 'CONSOLE_HOST', ...outside }]),
     ],
     isVital: true,
     environment: process.env,
   };
-}
-
-function placesOf({ settings, ports }: Cluster): string {
-  const { host, opsHost, authPort, opsPort, apiPort } = settings;
-  return [
-    `  authorization port  ${localUrl(host, authPort)}/v1/authorizations   (nginx)`,
-    `  console             ${localUrl(host, apiPort)}/console`,
-    `  app                 ${localUrl(host, apiPort)}/app`,
-    `  account API         ${localUrl(host, apiPort)}/api/docs   (nginx)`,
-    `  engines together    ${localUrl(opsHost, opsPort)}/admin/engines   (nginx)`,
-    ...ports.engines.map(({ auth, ops }, index) => {
-      return `  engine ${index + 1}            ${localUrl(host, auth)}   ${localUrl(opsHost, ops)}/health`;
-    }),
-    ...ports.apis.map(({ api, ops }, index) => {
-      return `  api ${index + 1}               ${localUrl(host, api)}   ${localUrl(opsHost, ops)}/health`;
-    }),
-    ...ports.moved.map((line) => `  ${line}`),
-  ].join('\n');
 }
 
 await runLocalStack(async (): Promise<LocalStack> => {
@@ -164,6 +173,6 @@ await runLocalStack(async (): Promise<LocalStack> => {
     // Each engine has a session for each of its partitions, and pools beside them.
     postgresSettings: { max_connections: '300' },
     servicesOf: async (prepared) => [enginesOf(cluster, prepared), apisOf(cluster, prepared), [await nginxOf(cluster)]],
-    places: () => placesOf(cluster),
+    places: () => clusterPlaces(cluster.settings, cluster.ports),
   };
 });

@@ -55,6 +55,16 @@ export function readSettings(environment: Environment = process.env): DeploySett
   };
 }
 
+/** Address of the console where CONSOLE_HOST sets one; null: it is at the API's port. The API refuses a wrong one. */
+export function consoleAddress({ consoleHost }: Pick<DeploySettings, 'consoleHost'>): {
+  readonly host: string;
+  readonly port: number;
+} | null {
+  if (consoleHost === '') return null;
+  const at = consoleHost.lastIndexOf(':');
+  return { host: consoleHost.slice(0, at).replace(/[[\]]/g, ''), port: Number(consoleHost.slice(at + 1)) };
+}
+
 /** Where a server that listens on `host` is reached: an address for all interfaces is none to connect to. */
 export function localHost(host: string): string {
   return { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;

@@ -2,8 +2,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { clusterPorts } from './cluster-ports.js';
 import { type DeploySettings, readSettings } from './settings.js';
-import { stackPlaces, welcome, writeCurlCredentials } from './welcome.js';
+import { clusterPlaces, stackPlaces, welcome, writeCurlCredentials } from './welcome.js';
 
 const secrets = { PROCESSOR_USER: 'processor', PROCESSOR_PASSWORD: `it's "so" \\ secret` };
 const welcomeOf = (settings: DeploySettings, file: string | null) =>
@@ -29,6 +30,16 @@ t.test('elsewhere the command names a file that only its owner can read', async 
 t.test('without demo data no demo login is named', async (t) => {
   const text = welcomeOf(readSettings({ DATABASE_URL: 'postgres://127.0.0.1/books' }), null);
   t.notMatch(text, /example\.com|password123|card_demo|secret/);
+});
+
+t.test('several engines have their console at nginx, where CONSOLE_HOST puts it', async (t) => {
+  const placesOf = (CONSOLE_HOST: string) => {
+    const settings = readSettings({ CONSOLE_HOST });
+    return clusterPlaces(settings, clusterPorts(settings, 3, 2));
+  };
+  t.match(placesOf(''), 'console             http://127.0.0.1:3000/console   (nginx)\n');
+  t.match(placesOf('[::1]:3002'), 'console             http://[::1]:3002/console   (nginx)\n');
+  t.match(placesOf('[::1]:3002'), 'app                 http://127.0.0.1:3000/app   (nginx)\n');
 });
 
 t.test('the console is named where CONSOLE_HOST puts it', async (t) => {

@@ -1,10 +1,11 @@
 /** What `make run` and `make cluster` print when everything is ready: where it listens, and what to try first. */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import type { ClusterPorts } from './cluster-ports.js';
 import { demoCardToken, demoEmail, demoOperatorEmail, demoPassword } from './demo.js';
 import { writePrivateFile } from './private-file.js';
 import type { DemoSecrets } from './secrets.js';
-import { type DeploySettings, localUrl } from './settings.js';
+import { consoleAddress, type DeploySettings, localUrl } from './settings.js';
 
 type ProcessorSecrets = Pick<DemoSecrets, 'PROCESSOR_USER' | 'PROCESSOR_PASSWORD'>;
 
@@ -38,10 +39,28 @@ export function stackPlaces(settings: DeploySettings): string {
   its operations      ${apiOps}/health   ${apiOps}/metrics`;
 }
 
-function consoleUrl({ consoleHost, host, apiPort }: DeploySettings): string {
-  if (consoleHost === '') return localUrl(host, apiPort);
-  const at = consoleHost.lastIndexOf(':');
-  return localUrl(consoleHost.slice(0, at).replace(/[[\]]/g, ''), Number(consoleHost.slice(at + 1)));
+function consoleUrl(settings: DeploySettings): string {
+  const { host, port } = consoleAddress(settings) ?? { host: settings.host, port: settings.apiPort };
+  return localUrl(host, port);
+}
+
+/** Where nginx answers for several engines and APIs, and where each of them does. */
+export function clusterPlaces(settings: DeploySettings, ports: ClusterPorts): string {
+  const { host, opsHost, authPort, opsPort, apiPort } = settings;
+  return [
+    `  authorization port  ${localUrl(host, authPort)}/v1/authorizations   (nginx)`,
+    `  console             ${consoleUrl(settings)}/console   (nginx)`,
+    `  app                 ${localUrl(host, apiPort)}/app   (nginx)`,
+    `  account API         ${localUrl(host, apiPort)}/api/docs   (nginx)`,
+    `  engines together    ${localUrl(opsHost, opsPort)}/admin/engines   (nginx)`,
+    ...ports.engines.map(({ auth, ops }, index) => {
+      return `  engine ${index + 1}            ${localUrl(host, auth)}   ${localUrl(opsHost, ops)}/health`;
+    }),
+    ...ports.apis.map(({ api, ops }, index) => {
+      return `  api ${index + 1}               ${localUrl(host, api)}   ${localUrl(opsHost, ops)}/health`;
+    }),
+    ...ports.moved.map((line) => `  ${line}`),
+  ].join('\n');
 }
 
 /**

@@ -40,6 +40,8 @@ export interface NginxSettings {
   readonly accessLog: string | null;
   /** DEADLINE_MS of the engines. */
   readonly deadlineMs: number;
+  /** Where the console of the APIs answers, whose CONSOLE_HOST are `apis`; null: at the API's port. */
+  readonly console: { readonly host: string; readonly port: number; readonly apis: readonly string[] } | null;
   /** Where `/admin/` of all engines answers, for APIs alone; null: nowhere. */
   readonly admin: { readonly host: string; readonly port: number } | null;
 }
@@ -107,11 +109,21 @@ ${upstream(
   64,
   apis.map(({ api, weight }) => server(api, weight)),
 )}
+${
+  settings.console === null
+    ? ''
+    : upstream(
+        'consoles',
+        16,
+        settings.console.apis.map((api) => server(api, 1)),
+      )
+}
 
 ${proxied}
 
 ${authServer(settings)}
-${apiServer(settings)}
+${apiServer(settings, listen(settings, settings.apiPort), 'apis')}
+${settings.console === null ? '' : apiServer(settings, listen({ ...settings, host: settings.console.host }, settings.console.port), 'consoles')}
 ${settings.admin === null ? '' : adminServer(settings.admin)}
 }
 `;
@@ -247,13 +259,13 @@ ${problemLocations}
   }`;
 }
 
-function apiServer(settings: NginxSettings): string {
-  const source = settings.assetsRoot === null ? 'proxy_pass http://apis;' : `root ${settings.assetsRoot};`;
+function apiServer({ assetsRoot }: NginxSettings, listening: string, apis: 'apis' | 'consoles'): string {
+  const source = assetsRoot === null ? `proxy_pass http://${apis};` : `root ${assetsRoot};`;
   return `  server {
-${listen(settings, settings.apiPort)}
+${listening}
 ${errorPages}
     error_page 418 = @events;
-${healthLocations('apis')}
+${healthLocations(apis)}
     location /assets/ {
       ${source}
       # Names hold a hash of the content. Errors have no such header.
@@ -265,7 +277,7 @@ ${healthLocations('apis')}
       # A stream of events is not buffered, and may be silent for a while.
       if ($http_accept ~ "text/event-stream") { return 418; }
       if ($http_x_no_compression) { gzip off; }
-      proxy_pass http://apis;
+      proxy_pass http://${apis};
       proxy_connect_timeout 5s;
       proxy_send_timeout 10s;
       proxy_read_timeout 10s;
@@ -273,7 +285,7 @@ ${healthLocations('apis')}
     location @events {
       gzip off;
       proxy_buffering off;
-      proxy_pass http://apis;
+      proxy_pass http://${apis};
       proxy_connect_timeout 5s;
       proxy_send_timeout 10s;
       proxy_read_timeout 1h;

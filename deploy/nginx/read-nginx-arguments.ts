@@ -73,6 +73,7 @@ export function readNginxArguments(args: readonly string[]): NginxArguments {
     stateFolder: checked('--state', values.state ?? '/tmp', path),
     into: values.into ?? null,
     deadlineMs: deadlineOf('--deadline-ms', values['deadline-ms'] ?? '100'),
+    console: null,
     admin: values.admin === undefined ? null : placeOf('--admin', values.admin),
     accessLog: checked('--access-log', values['access-log'] ?? '/dev/stdout', path),
   };

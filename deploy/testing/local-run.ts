@@ -136,9 +136,9 @@ export async function freeClusterPorts(engineCount: number, apiCount: number) {
     const auth = await findFreePort();
     const base = { auth, ops: auth + 20, api: auth + 40, apiOps: auth + 60 };
     const { ops: opsPort, api: apiPort, apiOps: apiOpsPort } = base;
-    const own = clusterPorts({ authPort: auth, opsPort, apiPort, apiOpsPort }, engineCount, apiCount);
-    const all = [base, ...own.engines, ...own.apis].flatMap((ports) => Object.values(ports));
-    const free = await Promise.all(all.map(isPortFree));
+    const own = clusterPorts({ authPort: auth, opsPort, apiPort, apiOpsPort, consoleHost: '' }, engineCount, apiCount);
+    const all = [base, ...own.engines, ...own.apis].flatMap((ports): (number | null)[] => Object.values(ports));
+    const free = await Promise.all(all.filter((port) => port !== null).map(isPortFree));
     if (free.every((isFree) => isFree)) return { base, own };
   }
 }

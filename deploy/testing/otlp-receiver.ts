@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 
 export interface ReceivedSpan {
   readonly service: string;
+  /** Of the process. */
+  readonly instance: string;
   readonly traceId: string;
   readonly spanId: string;
   /** '': none. */
@@ -56,11 +58,12 @@ export class OtlpReceiver {
 function* spansOf(bytes: Buffer): Generator<ReceivedSpan> {
   for (const resourceSpans of messages(decode(bytes), 1)) {
     const resource = messages(resourceSpans, 1)[0] ?? new Map();
-    const service = String(attributesOf(resource, 1)['service.name']);
+    const { 'service.name': service, 'service.instance.id': instance } = attributesOf(resource, 1);
     for (const scopeSpans of messages(resourceSpans, 2)) {
       for (const span of messages(scopeSpans, 2)) {
         yield {
-          service,
+          service: String(service),
+          instance: String(instance),
           traceId: bytesOf(span, 1).toString('hex'),
           spanId: bytesOf(span, 2).toString('hex'),
           parentId: bytesOf(span, 4).toString('hex'),

@@ -52,6 +52,7 @@ export class TestNginx {
       assetsRoot: null,
       stateFolder,
       accessLog: join(stateFolder, 'access.log'),
+      console: null,
       admin: null,
       // As engines under test have it.
       deadlineMs: 3000,
