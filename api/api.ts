@@ -1,5 +1,6 @@
 /** The account API as one object: builds every part, listens, and stops in order. */
 
+import { randomUUID } from 'node:crypto';
 import type { Log } from '../platform/log.js';
 import { PanKeys } from '../platform/masking/hidden-ids.js';
 import { OperationTimes } from '../platform/metrics/operation-times.js';
@@ -72,7 +73,7 @@ export interface Api {
 }
 
 export async function startApi(config: ApiConfig, log: Log): Promise<Api> {
-  const traces = await openTraces(config.traces, 'api');
+  const traces = await openTraces(config.traces, 'api', randomUUID());
   const services = createServices(config, log, traces);
   const { database, redis, health, housekeeping, telemetry } = services;
   const ops = new OpsServer({

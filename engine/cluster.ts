@@ -19,6 +19,7 @@ import { Registry } from './membership/registry.js';
 import { describeEngines, type View } from './membership/view.js';
 import { measurePeers } from './ops/engine-metrics.js';
 import type { CallFigures } from './ops/marqeta-watch.js';
+import { PeerTraces } from './ops/message-traces.js';
 import type { StartTimes } from './ops/start-times.js';
 import type { EngineView, Ownership } from './ownership.js';
 import { PeerLinks } from './peers/peer-links.js';
@@ -129,13 +130,14 @@ export class Cluster implements Ownership {
     this.#links = links;
     this.#parts = parts;
     this.#looks = looksHere(registry, hosts);
-    const { config, holder, nowMs, log } = base;
+    const { config, holder, nowMs, log, traces } = base;
     this.#server = new PeerServer({
       keys: config.peer.keys,
       selfId: holder,
       partitionCount: config.partitionCount,
       nowMs,
       log,
+      ...(traces === null ? {} : { traces: new PeerTraces(traces, nowMs, config.slowAuthorizationMs) }),
       handlers: {
         submit: (partition, protocol, body, waiter) => forwarder.fromPeer(partition, protocol, body, waiter),
         withdraw: (partition, protocol, body) => forwarder.withdraw(partition, protocol, body),

@@ -25,7 +25,7 @@ export async function engineBase(config: EngineConfig, log: Log) {
   const redis = redisUrl === '' ? null : (await import('./redis-parts.js')).redisParts(config, seals);
   const setApart = new SetApart(log);
   const holder = randomUUID();
-  const traces = await openTraces(config.traces, 'engine');
+  const traces = await openTraces(config.traces, 'engine', holder);
   const database = new Database(databaseUrl, config.journal === 'local' ? 1 : claimsMax);
   return {
     config,

@@ -6,6 +6,7 @@
  * be decided twice. A client that was answered 503 must not be charged: an approval of its message is withdrawn.
  */
 import { randomInt } from 'node:crypto';
+import type { TraceParent } from '../../platform/tracing/traces.js';
 import { Reason } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
 import { AnswerFlag, EntryFlag, EntryKind, markBytes } from '../exchange/slab.js';
@@ -325,6 +326,10 @@ class Message implements PeerOutcome {
     this.marked = marked;
     this.waiter = waiter;
     this.peer = peer;
+  }
+
+  hopTrace(): TraceParent | undefined {
+    return this.waiter.hopTrace?.();
   }
 
   /** Its deadline has passed, or its client has gone. */

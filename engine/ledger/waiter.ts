@@ -1,3 +1,4 @@
+import type { TraceParent } from '../../platform/tracing/traces.js';
 import type { Reason } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
 
@@ -13,6 +14,11 @@ export interface Waiter {
   readonly isRefused: boolean;
   /** How often it lacked something, and was sent again behind what was looked up. */
   reentries: number;
+  /**
+   * The trace that another engine continues, where the message is sent there; undefined, or absent: none. It stays the
+   * same however often it is asked for.
+   */
+  hopTrace?(): TraceParent | undefined;
   /**
    * The decided answer: `from.answer[answerStart, answerEnd)` in the words of its protocol. The bytes are valid during
    * the call.

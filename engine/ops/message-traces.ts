@@ -1,20 +1,39 @@
-/** Spans of messages on the authorization port, made after the answer from the times that its slab has. */
-import { readTraceparent, type SpanTimes, type Traces } from '../../platform/tracing/traces.js';
+/**
+ * Spans of messages on the authorization port, and of those that other engines send here, made after the answer from
+ * the times that a slab has.
+ */
+import {
+  readTraceparent,
+  type SpanTimes,
+  type TraceIds,
+  type TraceParent,
+  type Traces,
+} from '../../platform/tracing/traces.js';
+import { protocolNames } from '../core/codes.js';
 import { Reason, reasonEntry } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
 import { AnswerFlag } from '../exchange/slab.js';
 
+type Drawing = Pick<Traces, 'draw' | 'begin' | 'add'>;
+
+/** What another engine was told of a trace before the message was answered. */
+export interface SentOn {
+  readonly ids: TraceIds;
+  readonly isDrawn: boolean;
+}
+
 interface Asked {
   readonly arrivalMs: number;
   readonly reentries: number;
+  readonly sentOn: SentOn | null;
 }
 
 export class MessageTraces {
-  readonly #traces: Pick<Traces, 'draw' | 'begin' | 'add'>;
+  readonly #traces: Drawing;
   readonly #nowMs: () => number;
   #isSlow = false;
 
-  constructor(traces: Pick<Traces, 'draw' | 'begin' | 'add'>, nowMs: () => number) {
+  constructor(traces: Drawing, nowMs: () => number) {
     this.#traces = traces;
     this.#nowMs = nowMs;
   }
@@ -24,38 +43,87 @@ export class MessageTraces {
     this.#isSlow = true;
   }
 
+  /** For a message that is sent to another engine, whose span hangs below the one of this engine. */
+  sendOn(traceparent: string): SentOn {
+    return { ids: this.#traces.begin(readTraceparent(traceparent)), isDrawn: this.#traces.draw() };
+  }
+
   /** Right after the answer. */
-  answered(path: string, traceparent: string, { arrivalMs, reentries }: Asked, from: Answers, index: number): void {
+  answered(path: string, traceparent: string, asked: Asked, from: Answers, index: number): void {
+    const { arrivalMs, reentries, sentOn } = asked;
     const isFailed = from.reason[index] === Reason.systemError;
-    const isTraced = this.#traces.draw() || isFailed || this.#isSlow;
+    const isTraced = (sentOn === null ? this.#traces.draw() : sentOn.isDrawn) || isFailed || this.#isSlow;
     this.#isSlow = false;
     if (!isTraced) return;
     const nowMs = this.#nowMs();
-    const { sealedAtMs, returnedAtMs } = from;
-    const isRepeat = (from.answerFlags[index]! & AnswerFlag.repeated) !== 0;
-    const reason = reasonEntry(from.reason[index] as Reason).name;
     // Before the slab that decided it a message may have been in others, and waited for lookups.
-    const attributes = { reason, repeated: isRepeat, lookups: reentries };
-    const part = (name: string, startMs: number, endMs: number): SpanTimes => ({
-      ...{ name, kind: 'internal', startMs, endMs, attributes: {}, failure: '' },
-    });
+    const attributes = { ...attributesOf(from, index), lookups: reentries };
     this.#traces.add(
-      this.#traces.begin(readTraceparent(traceparent)),
-      spanOf(path, arrivalMs, nowMs, attributes, isFailed ? reason : ''),
-      [
-        part('wait', arrivalMs, sealedAtMs),
-        part('decide', sealedAtMs, returnedAtMs),
-        part('answer', returnedAtMs, nowMs),
-      ],
+      sentOn?.ids ?? this.#traces.begin(readTraceparent(traceparent)),
+      spanOf(path, arrivalMs, nowMs, attributes, isFailed ? attributes.reason : ''),
+      partsOf(arrivalMs, from, nowMs, sentOn === null ? 'decide' : 'hop'),
     );
   }
 
   /** 503, with the reason of the decline in its body. */
-  refused(path: string, traceparent: string, { arrivalMs, reentries }: Asked, reason: string): void {
+  refused(path: string, traceparent: string, { arrivalMs, reentries, sentOn }: Asked, reason: string): void {
     const attributes = { reason, refused: true, lookups: reentries };
     const span = spanOf(path, arrivalMs, this.#nowMs(), attributes, reason);
-    this.#traces.add(this.#traces.begin(readTraceparent(traceparent)), span, []);
+    this.#traces.add(sentOn?.ids ?? this.#traces.begin(readTraceparent(traceparent)), span, []);
   }
+}
+
+interface Received {
+  readonly kind: number;
+  readonly receivedMs: number;
+  readonly reentries: number;
+}
+
+/** Messages that another engine sent here: its trace goes on, so that a trace has both engines. */
+export class PeerTraces {
+  readonly #traces: Drawing;
+  readonly #nowMs: () => number;
+  readonly #slowMs: number;
+
+  /** @param slowMs a message that takes longer here is traced, whatever the other engine has drawn */
+  constructor(traces: Drawing, nowMs: () => number, slowMs: number) {
+    this.#traces = traces;
+    this.#nowMs = nowMs;
+    this.#slowMs = slowMs;
+  }
+
+  answered(parent: TraceParent, { kind, receivedMs, reentries }: Received, from: Answers, index: number): void {
+    const nowMs = this.#nowMs();
+    const isFailed = from.reason[index] === Reason.systemError;
+    if (!parent.isSampled && !isFailed && nowMs - receivedMs <= this.#slowMs) return;
+    const attributes = { ...attributesOf(from, index), lookups: reentries };
+    const failure = isFailed ? attributes.reason : '';
+    const span = peerSpan(kind, receivedMs, nowMs, attributes, failure);
+    this.#traces.add(this.#traces.begin(parent), span, partsOf(receivedMs, from, nowMs, 'decide'));
+  }
+
+  refused(parent: TraceParent, { kind, receivedMs, reentries }: Received, refusedFor: Reason): void {
+    const reason = reasonEntry(refusedFor).name;
+    const attributes = { reason, refused: true, lookups: reentries };
+    this.#traces.add(this.#traces.begin(parent), peerSpan(kind, receivedMs, this.#nowMs(), attributes, reason), []);
+  }
+}
+
+function attributesOf(from: Answers, index: number) {
+  const isRepeat = (from.answerFlags[index]! & AnswerFlag.repeated) !== 0;
+  return { reason: reasonEntry(from.reason[index] as Reason).name, repeated: isRepeat };
+}
+
+/** @param middle what happened between the sealing and the return: it was decided, or another engine was asked */
+function partsOf(fromMs: number, { sealedAtMs, returnedAtMs }: Answers, nowMs: number, middle: 'decide' | 'hop') {
+  const part = (name: string, startMs: number, endMs: number): SpanTimes => ({
+    ...{ name, kind: 'internal', startMs, endMs, attributes: {}, failure: '' },
+  });
+  return [
+    part('wait', fromMs, sealedAtMs),
+    part(middle, sealedAtMs, returnedAtMs),
+    part('answer', returnedAtMs, nowMs),
+  ];
 }
 
 function spanOf(
@@ -73,4 +141,15 @@ function spanOf(
     attributes: { 'http.route': path, ...attributes },
     failure,
   };
+}
+
+function peerSpan(
+  kind: number,
+  startMs: number,
+  endMs: number,
+  attributes: SpanTimes['attributes'],
+  failure: string,
+): SpanTimes {
+  const protocol = protocolNames[kind] ?? 'unknown';
+  return { name: `peer ${protocol}`, kind: 'server', startMs, endMs, attributes: { protocol, ...attributes }, failure };
 }

@@ -8,6 +8,7 @@
  *   ping      f64 the asker's steady clock, ms
  *   pong      nothing
  *   ask       u32 correlation, u16 partition, u8 protocol, f64 arrival on the asker's steady clock, message, mark
+ *   askTraced as ask, with 16 bytes of trace id, 8 of span id and u8 flags before the message; from version 2
  *   answer    u32 correlation, u8 status, u8 flags, u8 reason, the answer
  *   refusal   u32 correlation, u8 reason
  *   notOwner  u32 correlation
@@ -17,6 +18,7 @@
  *   call      u32 correlation, JSON
  *   result    u32 correlation, u8 whether it succeeded, JSON
  */
+import type { TraceParent } from '../../platform/tracing/traces.js';
 import { answerBytesMax, bodyBytesMax } from '../core/limits.js';
 import type { Answers } from '../exchange/answers.js';
 import { markBytes } from '../exchange/slab.js';
@@ -35,6 +37,7 @@ export const PeerFrame = {
   id: 11,
   call: 12,
   result: 13,
+  askTraced: 14,
 } as const;
 
 /**
@@ -46,7 +49,9 @@ export interface PeerVersions {
   readonly oldest: number;
   readonly newest: number;
 }
-export const peerVersions: PeerVersions = { oldest: 1, newest: 1 };
+export const peerVersions: PeerVersions = { oldest: 1, newest: 2 };
+/** The first version whose engines take a message with its trace. */
+export const tracedVersion = 2;
 /** Longest id of an engine, in bytes. */
 export const engineIdBytesMax = 64;
 /** Longest JSON of a call or its result: an answer about 200 accounts has a tenth of it. */
@@ -55,6 +60,8 @@ const headBytes = 5;
 
 /** Bytes in front of what has no fixed length. */
 export const askHead = 15;
+/** Of the trace that a message continues. */
+export const traceBytes = 25;
 export const answerHead = 7;
 export const withdrawHead = 7;
 export const callHead = 4;
@@ -76,6 +83,7 @@ const payloadBounds: readonly (readonly [min: number, max: number] | undefined)[
   [10, 10],
   [callHead, callHead + callBytesMax],
   [resultHead, resultHead + callBytesMax],
+  [askHead + traceBytes + markBytes, askHead + traceBytes + bodyBytesMax + markBytes],
 ];
 
 /** The other end sent what no engine of this version sends: its connection is closed. */
@@ -157,6 +165,16 @@ function payloadLength(bytes: Buffer, offset: number): number {
   return length;
 }
 
+/** The trace of an askTraced frame whose payload begins at `start`. */
+export function readTrace(bytes: Buffer, start: number): TraceParent {
+  const at = start + askHead;
+  return {
+    traceId: bytes.toString('hex', at, at + 16),
+    spanId: bytes.toString('hex', at + 16, at + 24),
+    isSampled: (bytes[at + 24]! & 1) === 1,
+  };
+}
+
 /** What a batch usually needs: a larger buffer is given back once it is empty. */
 const batchBytes = 64 * 1024;
 
@@ -219,11 +237,32 @@ export class FrameWriter {
 
   ask(correlation: number, partition: number, protocol: number, arrivalSteadyMs: number, body: Uint8Array): void {
     const at = this.begin(PeerFrame.ask, askHead + body.length);
+    this.#askHead(at, correlation, partition, protocol, arrivalSteadyMs);
+    this.bytes.set(body, at + askHead);
+  }
+
+  askTraced(
+    correlation: number,
+    partition: number,
+    protocol: number,
+    arrivalSteadyMs: number,
+    { traceId, spanId, isSampled }: TraceParent,
+    body: Uint8Array,
+  ): void {
+    const at = this.begin(PeerFrame.askTraced, askHead + traceBytes + body.length);
+    this.#askHead(at, correlation, partition, protocol, arrivalSteadyMs);
+    const trace = at + askHead;
+    this.bytes.write(traceId, trace, 16, 'hex');
+    this.bytes.write(spanId, trace + 16, 8, 'hex');
+    this.bytes[trace + 24] = isSampled ? 1 : 0;
+    this.bytes.set(body, trace + traceBytes);
+  }
+
+  #askHead(at: number, correlation: number, partition: number, protocol: number, arrivalSteadyMs: number): void {
     this.bytes.writeUInt32LE(correlation, at);
     this.bytes.writeUInt16LE(partition, at + 4);
     this.bytes[at + 6] = protocol;
     this.bytes.writeDoubleLE(arrivalSteadyMs, at + 7);
-    this.bytes.set(body, at + askHead);
   }
 
   answer(correlation: number, from: Answers, index: number): void {

@@ -6,6 +6,7 @@
 import { connect, type TLSSocket } from 'node:tls';
 import type { Log } from '../../platform/log.js';
 import { Buckets } from '../../platform/metrics/buckets.js';
+import type { TraceParent } from '../../platform/tracing/traces.js';
 import { Reason, reasonTable } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
 import { EntryStatus } from '../exchange/slab.js';
@@ -17,6 +18,7 @@ import {
   type PeerVersions,
   peerVersions,
   resultHead,
+  tracedVersion,
 } from './peer-frames.js';
 import { PeerKeys, peerTls } from './peer-keys.js';
 import { asksMax, callsMax, withdrawalsMax } from './peer-server.js';
@@ -31,6 +33,8 @@ export interface PeerAddress {
 export interface PeerOutcome {
   /** When it was asked, wall clock ms. */
   readonly askedAtMs: number;
+  /** The trace that the other engine continues; none where it is absent, or where traces are off. */
+  hopTrace?(): TraceParent | undefined;
   /** `from` is valid during the call. */
   answered(from: Answers, index: number): void;
   refused(reason: Reason): void;
@@ -368,7 +372,10 @@ class PeerLink implements PeerLinkCounts {
     this.#asks.set(correlation, outcome);
     this.asked++;
     const arrivalSteadyMs = performance.now() - (this.#options.nowMs() - arrivalMs);
-    connection.frames.ask(correlation, partition, protocol, arrivalSteadyMs, marked);
+    const trace = this.#version < tracedVersion ? undefined : outcome.hopTrace?.();
+    const { frames } = connection;
+    if (trace === undefined) frames.ask(correlation, partition, protocol, arrivalSteadyMs, marked);
+    else frames.askTraced(correlation, partition, protocol, arrivalSteadyMs, trace, marked);
     connection.send();
     return true;
   }

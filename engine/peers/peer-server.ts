@@ -5,6 +5,7 @@
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Log } from '../../platform/log.js';
+import type { TraceParent } from '../../platform/tracing/traces.js';
 import { Protocol } from '../core/codes.js';
 import { Reason } from '../core/reasons.js';
 import type { Answers } from '../exchange/answers.js';
@@ -20,6 +21,8 @@ import {
   PeerProtocolError,
   type PeerVersions,
   peerVersions,
+  readTrace,
+  traceBytes,
   withdrawHead,
 } from './peer-frames.js';
 import { PeerKeys, peerTls } from './peer-keys.js';
@@ -51,12 +54,28 @@ export interface PeerHandlers {
   call(method: string, payload: unknown, from: string): Promise<unknown>;
 }
 
+/** Makes spans of messages that another engine traces. */
+export interface HopTraces {
+  /** Right after the answer. */
+  answered(parent: TraceParent, message: TracedMessage, from: Answers, index: number): void;
+  refused(parent: TraceParent, message: TracedMessage, reason: Reason): void;
+}
+
+export interface TracedMessage {
+  readonly kind: number;
+  /** When it came to this engine, wall clock ms. */
+  readonly receivedMs: number;
+  readonly reentries: number;
+}
+
 export interface PeerServerOptions {
   /** Newest first. */
   readonly keys: readonly string[];
   readonly selfId: string;
   readonly partitionCount: number;
   readonly handlers: PeerHandlers;
+  /** Absent: traces are off here, and those of other engines have a gap. */
+  readonly traces?: HopTraces;
   /** Wall clock ms, as the messages of this engine are stamped. */
   nowMs(): number;
   readonly log: Log;
@@ -227,7 +246,10 @@ class Asking {
         this.#ping(finite(bytes.readDoubleLE(start)));
         break;
       case PeerFrame.ask:
-        this.#ask(bytes, start, end);
+        this.#ask(bytes, start, end, null);
+        break;
+      case PeerFrame.askTraced:
+        this.#ask(bytes, start, end, readTrace(bytes, start));
         break;
       case PeerFrame.withdraw:
         this.#withdraw(bytes, start, end);
@@ -271,19 +293,24 @@ class Asking {
     this.connection.send();
   }
 
-  #ask(bytes: Buffer, start: number, end: number): void {
-    const { handlers, partitionCount } = this.#options;
+  #ask(bytes: Buffer, start: number, end: number, trace: TraceParent | null): void {
+    const { handlers, partitionCount, traces } = this.#options;
+    const message = start + askHead + (trace === null ? 0 : traceBytes);
     const correlation = bytes.readUInt32LE(start);
     const partition = bytes.readUInt16LE(start + 4);
     const protocol = bytes[start + 6]!;
     const elapsedMs = this.#clock.elapsedMs(finite(bytes.readDoubleLE(start + 7)), this.#steadyMs);
     this.#counts.asked++;
     this.waiting++;
-    const waiter = new PeerMessage(this, this.#counts, correlation, protocol, this.#nowMs - elapsedMs);
+    const arrivalMs = this.#nowMs - elapsedMs;
+    const waiter =
+      trace === null || traces === undefined
+        ? new PeerMessage(this, this.#counts, correlation, protocol, arrivalMs)
+        : new TracedPeerMessage(traces, trace, this.#nowMs, this, this.#counts, correlation, protocol, arrivalMs);
     if (this.waiting > asksMax) waiter.refuse(Reason.overloaded);
     else if (!kinds.has(protocol)) waiter.refuse(Reason.systemError);
     else if (partition >= partitionCount) waiter.notOwner();
-    else handlers.submit(partition, protocol, bytes.subarray(start + askHead, end), waiter);
+    else handlers.submit(partition, protocol, bytes.subarray(message, end), waiter);
   }
 
   #withdraw(bytes: Buffer, start: number, end: number): void {
@@ -398,6 +425,37 @@ class PeerMessage implements PeerWaiter {
     this.#isSettled = true;
     this.#asking.waiting--;
     return true;
+  }
+}
+
+/** One that the asking engine traces. */
+class TracedPeerMessage extends PeerMessage implements TracedMessage {
+  readonly #traces: HopTraces;
+  readonly #parent: TraceParent;
+  readonly receivedMs: number;
+
+  constructor(
+    traces: HopTraces,
+    parent: TraceParent,
+    receivedMs: number,
+    ...message: ConstructorParameters<typeof PeerMessage>
+  ) {
+    super(...message);
+    this.#traces = traces;
+    this.#parent = parent;
+    this.receivedMs = receivedMs;
+  }
+
+  override answer(from: Answers, index: number): void {
+    if (this.isSettled) return;
+    super.answer(from, index);
+    this.#traces.answered(this.#parent, this, from, index);
+  }
+
+  override refuse(reason: Reason): void {
+    if (this.isSettled) return;
+    super.refuse(reason);
+    this.#traces.refused(this.#parent, this, reason);
   }
 }
 

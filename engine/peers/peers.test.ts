@@ -5,6 +5,7 @@ import { connect, createServer, type TLSSocket } from 'node:tls';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { createLog } from '../../platform/log.js';
+import type { TraceParent } from '../../platform/tracing/traces.js';
 import { Protocol } from '../core/codes.js';
 import { bodyBytesMax } from '../core/limits.js';
 import { Reason } from '../core/reasons.js';
@@ -17,7 +18,7 @@ import { queueBytesMax } from './peer-connection.js';
 import { FrameReader, FrameWriter, PeerFrame, type PeerVersions, peerVersions } from './peer-frames.js';
 import { PeerKeys, peerTls } from './peer-keys.js';
 import { PeerLinks, type PeerOutcome } from './peer-links.js';
-import { type PeerHandlers, PeerServer, type PeerWaiter } from './peer-server.js';
+import { type HopTraces, type PeerHandlers, PeerServer, type PeerWaiter } from './peer-server.js';
 
 const log = createLog('silent', 'test');
 const nowMs = () => performance.timeOrigin + performance.now();
@@ -64,9 +65,11 @@ async function serve(
   given: Partial<PeerHandlers> = {},
   keys: readonly string[] = ['key'],
   versions: PeerVersions = peerVersions,
+  traces?: HopTraces,
 ) {
   const server = new PeerServer({
     versions,
+    ...(traces === undefined ? {} : { traces }),
     keys,
     selfId: 'b',
     partitionCount: 12,
@@ -105,10 +108,17 @@ function linksTo(t: Test, port: number, keys: readonly string[] = ['key'], versi
 }
 
 /** Resolves with what became of the message. */
-function asked(links: PeerLinks, body: string | Uint8Array, partition = 3, arrivalMs = nowMs()): Promise<string> {
+function asked(
+  links: PeerLinks,
+  body: string | Uint8Array,
+  partition = 3,
+  arrivalMs = nowMs(),
+  trace?: TraceParent,
+): Promise<string> {
   return new Promise((resolve) => {
     const outcome: PeerOutcome = {
       askedAtMs: nowMs(),
+      hopTrace: () => trace,
       answered: ({ answer, answerStart, answerEnd, answerFlags, status }, index) => {
         const said = answer.toString('utf8', answerStart[index], answerEnd[index]);
         resolve(`answered ${status[index]} ${answerFlags[index]} ${said}`);
@@ -442,6 +452,40 @@ t.test('engines of two releases talk as long as both speak a version', async (t)
   t.equal(links.isConnected('b'), false);
 });
 
+t.test(
+  'a message takes its trace along to an engine that knows how, and goes without it to an older one',
+  async (t) => {
+    const trace: TraceParent = { traceId: 'ab'.repeat(16), spanId: 'cd'.repeat(8), isSampled: true };
+    for (const [versions, expected] of [
+      [peerVersions, trace],
+      [{ oldest: 1, newest: 1 }, null],
+    ] as const) {
+      let [continued, wasRefused]: [TraceParent | null, boolean] = [null, false];
+      const traces: HopTraces = {
+        answered: (parent) => {
+          continued = parent;
+        },
+        refused: () => {
+          wasRefused = true;
+        },
+      };
+      const submit: PeerHandlers['submit'] = (_partition, _protocol, body, waiter) => {
+        if (textOf(body) === 'refuse') waiter.refuse(Reason.overloaded);
+        else waiter.answer(answersOf(textOf(body)), 0);
+      };
+      const { port } = await serve(t, { submit }, ['key'], versions, traces);
+      const { links, connected } = linksTo(t, port);
+      await connected();
+      t.equal(await asked(links, 'plain'), 'answered 8 0 plain');
+      t.equal(continued, null, 'a message without a trace has no span');
+      t.equal(await asked(links, 'traced', 3, nowMs(), trace), 'answered 8 0 traced');
+      t.same(continued, expected, `version ${versions.newest}`);
+      t.equal(await asked(links, 'refuse', 3, nowMs(), trace), `refused ${Reason.overloaded}`);
+      t.equal(wasRefused, expected !== null);
+    }
+  },
+);
+
 t.test('the answering end survives any bytes, and answers others meanwhile', async (t) => {
   const { server, port } = await serve(t, {
     submit: (_partition, _protocol, body, waiter) =>
@@ -521,10 +565,12 @@ t.test('connections that never finish their handshake are closed, and engines co
 });
 
 t.test('frames are cut alike, however their bytes are split', async (t) => {
+  const trace: TraceParent = { traceId: 'ab'.repeat(16), spanId: 'cd'.repeat(8), isSampled: false };
   const frames = fc.array(
     fc.oneof(
       fc.uint8Array({ minLength: markBytes, maxLength: 300 }).map((body) => ({ kind: PeerFrame.ask, body })),
       fc.uint8Array({ minLength: markBytes, maxLength: 300 }).map((body) => ({ kind: PeerFrame.withdraw, body })),
+      fc.uint8Array({ minLength: markBytes, maxLength: 300 }).map((body) => ({ kind: PeerFrame.askTraced, body })),
     ),
     { maxLength: 10 },
   );
@@ -533,6 +579,7 @@ t.test('frames are cut alike, however their bytes are split', async (t) => {
       const writer = new FrameWriter();
       for (const [index, { kind, body }] of sent.entries()) {
         if (kind === PeerFrame.ask) writer.ask(index, 7, 1, 0.5, body);
+        else if (kind === PeerFrame.askTraced) writer.askTraced(index, 7, 1, 0.5, trace, body);
         else writer.withdraw(index, 7, 1, body);
       }
       const taken: string[] = [];

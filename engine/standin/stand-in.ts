@@ -7,7 +7,9 @@
  * repeats that were with the partition already. The lane sees a guarded message as refused. So it revokes what the
  * partition approves of it later.
  */
+
 import type { Log } from '../../platform/log.js';
+import type { TraceParent } from '../../platform/tracing/traces.js';
 import { MessageType, Protocol } from '../core/codes.js';
 import { detailStandIn } from '../core/limit-names.js';
 import { Outcome } from '../core/outcome.js';
@@ -422,6 +424,10 @@ class Sent {
     /** Its client. */
     readonly inner: Waiter,
   ) {}
+
+  hopTrace(): TraceParent | undefined {
+    return this.inner.hopTrace?.();
+  }
 }
 
 /** The client of a message as its partition sees it: refused there, it may still be approved here. */

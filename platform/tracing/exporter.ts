@@ -64,7 +64,8 @@ export interface Exporter {
   close(): Promise<void>;
 }
 
-export function openExporter(url: string, service: string): Exporter {
+/** @param instance tells several processes of one service apart */
+export function openExporter(url: string, service: string, instance: string): Exporter {
   const lost: LostSpans = { overflowed: 0, unsent: 0 };
   const exporter = new CountingExporter(new OTLPTraceExporter({ url, timeoutMillis: sendMs }), lost);
   // A span has the id that it was given: it may have been passed on before the span was made.
@@ -72,7 +73,11 @@ export function openExporter(url: string, service: string): Exporter {
   let nextTraceId = '';
   const provider = new BasicTracerProvider({
     sampler: new AlwaysOnSampler(),
-    resource: resourceFromAttributes({ 'service.name': service, 'service.version': version }),
+    resource: resourceFromAttributes({
+      'service.name': service,
+      'service.version': version,
+      'service.instance.id': instance,
+    }),
     idGenerator: {
       generateTraceId: () => nextTraceId,
       generateSpanId: () => nextSpanId,

@@ -16,9 +16,17 @@ export function readTraceSettings(variables: Variables): TraceSettings {
   });
 }
 
-/** @param service names the process; null: TRACE_URL is not set, and nothing is loaded */
-export async function openTraces({ url, every }: TraceSettings, service: string): Promise<Traces | null> {
+/**
+ * @param service names the kind of process
+ * @param instance names this one
+ * @returns null: TRACE_URL is not set, and nothing is loaded
+ */
+export async function openTraces(
+  { url, every }: TraceSettings,
+  service: string,
+  instance: string,
+): Promise<Traces | null> {
   if (url === '') return null;
   const { SpanThread } = await import('./span-thread.js');
-  return new Traces(new SpanThread({ url, service }), every);
+  return new Traces(new SpanThread({ url, service, instance }), every);
 }

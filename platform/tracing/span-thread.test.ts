@@ -16,7 +16,7 @@ const span: SpanTimes = {
 t.test('spans that the receiver refuses are counted', async (t) => {
   const receiver = await OtlpReceiver.start(400);
   t.teardown(() => receiver.stop());
-  const thread = new SpanThread({ url: receiver.url, service: 'test' });
+  const thread = new SpanThread({ url: receiver.url, service: 'test', instance: 'one' });
   t.teardown(() => thread.close());
   for (let count = 0; count < 3; count++) thread.add(ids, span);
   await until('the refusal is known', () => thread.dropped.receiver === 3);
@@ -26,7 +26,7 @@ t.test('spans that the receiver refuses are counted', async (t) => {
 t.test('spans beyond the queue of the exporter are counted, and those before them arrive', async (t) => {
   const receiver = await OtlpReceiver.start();
   t.teardown(() => receiver.stop());
-  const exporter = openExporter(receiver.url, 'test');
+  const exporter = openExporter(receiver.url, 'test', 'one');
   // A batch of 512 is on its way at once, and 8192 wait.
   for (let count = 0; count < 9000; count++) exporter.add(ids, span);
   t.same(exporter.lost, { overflowed: 9000 - 8192 - 512, unsent: 0 });

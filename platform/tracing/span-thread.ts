@@ -9,6 +9,8 @@ import type { DroppedSpans, SpanSink, SpanTimes, TraceIds } from './traces.js';
 export interface SpanThreadData {
   readonly url: string;
   readonly service: string;
+  /** Tells several processes of one service apart. */
+  readonly instance: string;
 }
 
 /** Null: send what there is, and end. */

@@ -4,9 +4,9 @@ import { nameThread } from '../process/thread-times.js';
 import { openExporter } from './exporter.js';
 import type { SpanMessage, SpanReport, SpanThreadData } from './span-thread.js';
 
-const { url, service } = workerData as SpanThreadData;
+const { url, service, instance } = workerData as SpanThreadData;
 nameThread('traces');
-const exporter = openExporter(url, service);
+const exporter = openExporter(url, service, instance);
 
 function report(taken: number): void {
   const { overflowed, unsent } = exporter.lost;

@@ -1,7 +1,8 @@
 /** An exchange that is made where traces are on: after its answer it says when what happened to it. */
+import type { TraceParent } from '../../../platform/tracing/traces.js';
 import { type Reason, reasonEntry } from '../../core/reasons.js';
 import type { Answers } from '../../exchange/answers.js';
-import type { MessageTraces } from '../../ops/message-traces.js';
+import type { MessageTraces, SentOn } from '../../ops/message-traces.js';
 import { Exchange } from './exchange.js';
 import type { Route } from './routes.js';
 import type { Closing, ServerOptions } from './server-options.js';
@@ -24,6 +25,8 @@ class TracedExchange extends Exchange {
   readonly #traces: MessageTraces;
   readonly #traceparent: string;
   readonly #path: string;
+  /** Null: not sent to another engine. */
+  sentOn: SentOn | null = null;
 
   constructor(
     traces: MessageTraces,
@@ -37,6 +40,12 @@ class TracedExchange extends Exchange {
     this.#traces = traces;
     this.#traceparent = traceparent;
     this.#path = route.path;
+  }
+
+  hopTrace(): TraceParent {
+    this.sentOn ??= this.#traces.sendOn(this.#traceparent);
+    const { ids, isDrawn } = this.sentOn;
+    return { traceId: ids.traceId, spanId: ids.spanId, isSampled: isDrawn };
   }
 
   override answer(from: Answers, index: number): void {
