@@ -63,8 +63,8 @@ function checkApart(ports: readonly number[]): void {
   const twice = ports.find((port, index) => ports.indexOf(port) !== index);
   if (twice !== undefined) {
     throw new SettingError(
-      `port ${twice} would be used twice: set AUTH_PORT, OPS_PORT, API_PORT, API_OPS_PORT and CONSOLE_HOST so that the ports above ` +
-        'them (+101, +201 and +301 on, one for each process) are apart',
+      `port ${twice} would be used twice: set AUTH_PORT, OPS_PORT, API_PORT, API_OPS_PORT and CONSOLE_HOST so ` +
+        'that the ports above them (+101, +201 and +301 on, one for each process) are apart',
     );
   }
   if (ports.some((port) => port > 65_535)) {

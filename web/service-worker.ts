@@ -13,10 +13,13 @@ interface Extendable extends Event {
 }
 interface Fetching extends Extendable {
   readonly request: Request;
+  /** What the browser asked for while this worker was starting; undefined where it does not do so. */
+  readonly preloadResponse: Promise<Response | undefined>;
   respondWith(answer: Promise<Response>): void;
 }
 interface Worker {
   readonly clients: { claim(): Promise<void> };
+  readonly registration: { readonly navigationPreload?: { enable(): Promise<void> } };
   skipWaiting(): Promise<void>;
   addEventListener(type: 'install' | 'activate', run: (event: Extendable) => void): void;
   addEventListener(type: 'fetch', run: (event: Fetching) => void): void;
@@ -31,6 +34,14 @@ const session = '/api/app/session';
 /** The only answers of the API that are kept. */
 const lists: ReadonlySet<string> = new Set([session, ...Object.values(lastLists)]);
 const files = new Set(buildFiles.map((file) => new URL(file, location.href).href));
+/** A page whose document is not there by then begins with the kept one, whose files are here. */
+const shellAfterMs = 500;
+/** An answer that was asked for ahead is used by the page that begins, and by none after it. */
+const aheadMsMax = 5000;
+/** What a page that begins is about to ask for: the worker asks while the page's code is read. Taken once. */
+const ahead = new Map<string, { readonly answer: Promise<Response | null>; readonly atMs: number }>();
+/** Work on kept lists that is under way: what is read from them comes after it. */
+let keeping: Promise<unknown> = Promise.resolve();
 /** Raised when a person signs in or out: an answer to the one before is not kept any more. */
 let person = 0;
 
@@ -43,32 +54,74 @@ worker.addEventListener('message', ({ data }) => {
 worker.addEventListener('activate', (event) => {
   const isOld = (name: string) => name !== filesCache && name !== listsCache;
   const clean = caches.keys().then((names) => Promise.all(names.filter(isOld).map((name) => caches.delete(name))));
-  event.waitUntil(clean.then(() => worker.clients.claim()));
+  event.waitUntil(
+    Promise.all([clean.then(() => worker.clients.claim()), worker.registration.navigationPreload?.enable()]),
+  );
 });
 worker.addEventListener('fetch', (event) => {
   const { request } = event;
   const { href, origin, pathname, search } = new URL(request.url);
   if (request.method === 'GET' && files.has(href)) return event.respondWith(cacheFirst(request));
   if (origin !== location.origin) return;
-  if (request.mode === 'navigate') return event.respondWith(fetch(request).catch(() => kept(filesCache, shell)));
+  // What was asked for ahead may be older than a change.
+  if (request.method !== 'GET') ahead.clear();
+  if (request.mode === 'navigate') {
+    event.waitUntil(askAhead(pathname));
+    return event.respondWith(documentOf(event));
+  }
   if (pathname === session && request.method !== 'GET') return event.respondWith(signInOrOut(request));
   const path = pathname + search;
-  if (request.method === 'GET' && lists.has(path)) event.respondWith(networkFirst(request, path));
+  if (request.method === 'GET' && lists.has(path)) event.respondWith(networkFirst(event, path));
 });
 
 async function cacheFirst(request: Request): Promise<Response> {
   return (await caches.match(request.url, { cacheName: filesCache })) ?? fetch(request);
 }
 
-async function networkFirst(request: Request, path: string): Promise<Response> {
+/** The network first, unless it takes long. */
+async function documentOf(event: Fetching): Promise<Response> {
+  const answer = event.preloadResponse.then((preloaded) => preloaded ?? fetch(event.request));
+  event.waitUntil(answer.catch(() => undefined));
+  const late = new Promise<undefined>((resolve) => setTimeout(resolve, shellAfterMs));
+  const first = await Promise.race([answer.catch(() => undefined), late]);
+  return first ?? (await caches.match(shell, { cacheName: filesCache })) ?? answer.catch(() => Response.error());
+}
+
+/** Asks for the session, and on the first page for its lists, where they are kept: a person was signed in before. */
+async function askAhead(pathname: string): Promise<void> {
+  ahead.clear();
   const asked = person;
-  const answer = await fetch(request).catch(() => null);
+  const paths = pathname.replace(/\/$/, '') === shell ? lists : [session];
+  const cache = await caches.open(listsCache);
+  for (const path of paths) {
+    if ((await cache.match(path)) === undefined || asked !== person) continue;
+    const answer = fetch(path, { headers: { 'x-afc-page': 'app' } }).catch(() => null);
+    ahead.set(path, { answer, atMs: Date.now() });
+  }
+}
+
+function takeAhead(path: string): Promise<Response | null> | undefined {
+  const taken = ahead.get(path);
+  ahead.delete(path);
+  return taken !== undefined && Date.now() - taken.atMs < aheadMsMax ? taken.answer : undefined;
+}
+
+async function networkFirst(event: Fetching, path: string): Promise<Response> {
+  const asked = person;
+  const answer = (await takeAhead(path)) ?? (await fetch(event.request).catch(() => null));
   if (answer === null) return kept(listsCache, path);
   // The session has ended elsewhere: nothing of it stays here.
   if (answer.status === 401 || (path === session && answer.status === 204)) await forget();
   else if (answer.status === 200) {
-    if (path === session) await forgetOthers(answer);
-    await keep(path, answer, asked);
+    // The page need not wait until it is on disk.
+    const copy = answer.clone();
+    const before = keeping;
+    keeping = (async () => {
+      await before;
+      if (path === session) await forgetOthers(copy);
+      await keep(path, copy, asked);
+    })().catch(() => undefined);
+    event.waitUntil(keeping);
   }
   return answer;
 }
@@ -100,9 +153,11 @@ async function forgetOthers(answer: Response): Promise<void> {
 
 async function forget(): Promise<void> {
   person++;
+  ahead.clear();
   await caches.delete(listsCache);
 }
 
 async function kept(cacheName: string, path: string): Promise<Response> {
+  await keeping;
   return (await caches.match(path, { cacheName })) ?? Response.error();
 }

@@ -126,6 +126,16 @@ t.test('funding is recorded before it is requested, and again with its outcome',
   );
   t.match(entries[2], { actor: { kind: 'user', id: customer.userId }, after: /"amount":500/ });
   t.match(entries[0], { after: /insufficient_funds/ });
+  const { id } = JSON.parse(entries[2]!.after!) as { id: string };
+  const story = await trail(api, token, `&object=${account}&movement=${id}`);
+  t.same(
+    story.map(({ action, outcome }) => `${action} ${outcome}`),
+    ['account.deposit done', 'account.deposit asked'],
+    'both entries of a movement have its id',
+  );
+  t.equal(new Set(story.map(({ requestId }) => requestId)).size, 1, 'and the id of the request');
+  const alone = await api.request('GET', `/api/audit?movement=${id}`, { token });
+  t.match(alone, { status: 400, text: /movement needs its account/ });
 });
 
 t.test('the list has pages and filters, and only risk and admin may read it', async (t) => {

@@ -1,6 +1,7 @@
 /** The audit trail, for operators who look into what happened. Each look is an entry of the trail itself. */
 import { Cursor } from '../http/cursor.js';
 import { periodOf } from '../http/instants.js';
+import { invalid } from '../http/problem.js';
 import { route } from '../http/route.js';
 import { closed, Id, Moment, nullable, oneOf, page, pageQuery, type Static, Timestamp, Type } from '../http/schemas.js';
 import type { Services } from '../services.js';
@@ -48,6 +49,9 @@ export function auditRoutes({ trail }: Services) {
           actor: Type.Optional(Id),
           object: Type.Optional(Id),
           action: Type.Optional(Action),
+          movement: Type.Optional(
+            Type.String({ ...Id, description: 'a deposit or withdrawal of the account in `object`: its whole story' }),
+          ),
           from: Type.Optional(Moment),
           to: Type.Optional(Moment),
         }),
@@ -55,6 +59,9 @@ export function auditRoutes({ trail }: Services) {
       },
       handler: async ({ query }) => {
         const { limit, cursor, ...rest } = query;
+        // Without the account every entry of 13 months would be read.
+        if (rest.movement !== undefined && rest.object === undefined)
+          throw invalid('movement', 'needs its account as object');
         const filter = { ...rest, ...periodOf(rest) };
         const [beforeId] = order.decode(cursor) ?? [Number.MAX_SAFE_INTEGER];
         return order.page(await trail.list(filter, beforeId, limit), limit, ({ id }) => [id] as const, showEntry);

@@ -43,6 +43,8 @@ export interface AuditFilter {
   readonly actor?: string | undefined;
   readonly object?: string | undefined;
   readonly action?: string | undefined;
+  /** A deposit or withdrawal of the account that is the object. */
+  readonly movement?: string | undefined;
   readonly from?: string | undefined;
   /** Exclusive. */
   readonly to?: string | undefined;
@@ -101,12 +103,13 @@ export class AuditTrail {
 
   /** Newest first, one more than `limit` so that the caller knows whether there is more. */
   async list(filter: AuditFilter, beforeId: number, limit: number): Promise<readonly AuditEntry[]> {
-    const { actor, object, action, from, to } = filter;
+    const { actor, object, action, movement, from, to } = filter;
     return this.#database.run('audit.list', (sql) => {
       const matching = sql`id < ${beforeId}
         ${actor === undefined ? sql`` : sql`and actor_id = ${actor}`}
         ${object === undefined ? sql`` : sql`and object_id = ${object}`}
         ${action === undefined ? sql`` : sql`and action = ${action}`}
+        ${movement === undefined ? sql`` : sql`and after->>'id' = ${movement}`}
         ${from === undefined ? sql`` : sql`and at >= ${from}::timestamptz`}
         ${to === undefined ? sql`` : sql`and at < ${to}::timestamptz`}`;
       const columns = sql`id, at, actor_kind, actor_id, address, request_id, action, object_kind, object_id, before,

@@ -109,21 +109,13 @@ ${upstream(
   64,
   apis.map(({ api, weight }) => server(api, weight)),
 )}
-${
-  settings.console === null
-    ? ''
-    : upstream(
-        'consoles',
-        16,
-        settings.console.apis.map((api) => server(api, 1)),
-      )
-}
+${consoleUpstream(settings)}
 
 ${proxied}
 
 ${authServer(settings)}
 ${apiServer(settings, listen(settings, settings.apiPort), 'apis')}
-${settings.console === null ? '' : apiServer(settings, listen({ ...settings, host: settings.console.host }, settings.console.port), 'consoles')}
+${consoleServer(settings)}
 ${settings.admin === null ? '' : adminServer(settings.admin)}
 }
 `;
@@ -153,6 +145,15 @@ ${servers.join('\n')}
     # uWebSockets.js closes idle connections after 8 to 12 s: nginx must close first.
     keepalive_timeout 5s;
   }`;
+}
+
+function consoleUpstream({ console: place }: NginxSettings): string {
+  if (place === null) return '';
+  return upstream(
+    'consoles',
+    16,
+    place.apis.map((api) => server(api, 1)),
+  );
 }
 
 /** Passive health check: after three failures within 5 s a server gets nothing for 5 s, unless all are out. */
@@ -257,6 +258,11 @@ ${healthLocations('engines_ops')}
     location / { return 404; }
 ${problemLocations}
   }`;
+}
+
+function consoleServer(settings: NginxSettings): string {
+  const { console: place } = settings;
+  return place === null ? '' : apiServer(settings, listen({ ...settings, host: place.host }, place.port), 'consoles');
 }
 
 function apiServer({ assetsRoot }: NginxSettings, listening: string, apis: 'apis' | 'consoles'): string {

@@ -16,7 +16,7 @@ import { AnswerFlag } from '../exchange/slab.js';
 
 type Drawing = Pick<Traces, 'draw' | 'begin' | 'add'>;
 
-/** What another engine was told of a trace before the message was answered. */
+/** Ids that another engine got before the message was answered, and whether it is traced. */
 export interface SentOn {
   readonly ids: TraceIds;
   readonly isDrawn: boolean;

@@ -36,9 +36,10 @@ function watch(registration: ServiceWorkerRegistration): void {
   if (navigator.serviceWorker.controller === null) {
     navigator.serviceWorker.addEventListener('controllerchange', keepLists, { once: true });
   }
-  registration.addEventListener('updatefound', () => {
-    registration.installing?.addEventListener('statechange', offer);
-  });
+  // On a slow phone the new one may be on its way before this page runs.
+  const follow = () => registration.installing?.addEventListener('statechange', offer);
+  follow();
+  registration.addEventListener('updatefound', follow);
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible') void registration.update().catch(() => undefined);
   });

@@ -75,6 +75,26 @@ export function match(routes: readonly Route[], path: string): { route: Route; p
   return null;
 }
 
+/** Pages whose code is here: they are shown at once. */
+const loadedPages = new Map<Route, ComponentType<PageProps>>();
+
+async function loadPage(route: Route): Promise<ComponentType<PageProps>> {
+  const { default: Page } = await route.load();
+  loadedPages.set(route, Page);
+  return Page;
+}
+
+/** Loads the code of the current address. Never rejects: the outlet says what is missing. */
+export async function loadCurrentPage(routes: readonly Route[]): Promise<void> {
+  const found = match(routes, currentPath());
+  if (found !== null) await loadPage(found.route).catch(() => undefined);
+}
+
+function isHere(route: Route): Loaded | null {
+  const Page = loadedPages.get(route);
+  return Page === undefined ? null : { route, Page };
+}
+
 interface Loaded {
   readonly route: Route;
   /** Null: its code could not be loaded. */
@@ -86,13 +106,14 @@ export function Outlet({ routes }: { readonly routes: readonly Route[] }) {
   const { path, search } = address.value;
   const found = match(routes, path);
   const route = found?.route ?? null;
-  const [loaded, setLoaded] = useState<Loaded | null>(null);
+  const [last, setLoaded] = useState<Loaded | null>(null);
+  const loaded = (route === null ? null : isHere(route)) ?? last;
   useEffect(() => {
     if (route === null) return;
     document.title = `${t(route.title)} · Atlantic`;
     let isCurrent = true;
-    route.load().then(
-      ({ default: Page }) => isCurrent && setLoaded({ route, Page }),
+    loadPage(route).then(
+      (Page) => isCurrent && setLoaded({ route, Page }),
       () => isCurrent && setLoaded({ route, Page: null }),
     );
     return () => {

@@ -14,7 +14,7 @@ import {
   speak,
   t,
 } from './messages.js';
-import { currentPath, go, href, match, Outlet, type Route, startRouter } from './router.js';
+import { currentPath, go, href, loadCurrentPage, Outlet, type Route, startRouter } from './router.js';
 import { Failed } from './states.js';
 import { nextTheme, startTheme, type Theme, theme } from './theme.js';
 
@@ -37,14 +37,12 @@ export async function start(page: PageName, shell: ShellProps): Promise<void> {
   startTheme();
   startRouter(`/${page}`);
   startKeys();
-  // Side by side: texts, session, and the code of the page, which its outlet then finds loaded.
-  void match(shell.routes, currentPath())
-    ?.route.load()
-    .catch(() => undefined);
+  // Side by side: texts, session, and the code of the page.
+  const loading = loadCurrentPage(shell.routes);
   const opening = startSession(page).catch((error: unknown) => {
     startError.value = error;
   });
-  await Promise.all([speak(preferredLanguage()), opening]);
+  await Promise.all([speak(preferredLanguage()), opening, loading]);
   const root = document.getElementById('page')!;
   root.replaceChildren();
   render(<Shell {...shell} />, root);

@@ -528,6 +528,9 @@ const en = {
   'audit.before': 'Before',
   'audit.after': 'After',
   'audit.address': 'Address',
+  'audit.movement': 'Deposit or withdrawal',
+  'audit.story': 'whole story',
+  'audit.approvals': 'who approved it',
   'audit.none': 'No entry matches.',
   'quarantine.title': 'Quarantine',
   'quarantine.about':

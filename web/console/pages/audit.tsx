@@ -19,7 +19,7 @@ interface Entry {
   readonly outcome: string;
 }
 
-const filters = ['actor', 'object', 'action', 'from', 'to'] as const;
+const filters = ['actor', 'object', 'action', 'movement', 'from', 'to'] as const;
 
 export default function Audit({ query }: PageProps) {
   if (!may(riskRoles)) {
@@ -89,7 +89,7 @@ function Entries({ query }: { readonly query: URLSearchParams }) {
           { title: t('audit.action'), cell: ({ action }) => <code>{action}</code> },
           { title: t('audit.actor'), cell: ({ actor }) => narrow('actor', actor.id) },
           { title: t('audit.object'), cell: ({ object }) => narrow('object', object.id) },
-          { title: t('audit.outcome'), cell: ({ outcome }) => outcome },
+          { title: t('audit.outcome'), cell: (entry) => <Outcome entry={entry} /> },
           { title: t('audit.before'), cell: ({ before }) => <Change json={before} /> },
           { title: t('audit.after'), cell: ({ after }) => <Change json={after} /> },
           { title: t('audit.address'), cell: ({ actor }) => actor.address ?? '–' },
@@ -97,6 +97,23 @@ function Entries({ query }: { readonly query: URLSearchParams }) {
       />
       {value.next !== null && (
         <a href={href(`/audit?${new URLSearchParams([...query, ['cursor', value.next]])}`)}>{t('list.more')}</a>
+      )}
+    </>
+  );
+}
+
+/** A movement of money has an entry before the engine is asked, and one with what came of it. */
+function Outcome({ entry: { action, object, outcome, after } }: { readonly entry: Entry }) {
+  if (!/^account\.(?:deposit|withdrawal)$/.test(action) || object.id === null || after === null) return <>{outcome}</>;
+  const { id, funding } = JSON.parse(after) as { readonly id?: string; readonly funding?: string };
+  return (
+    <>
+      {outcome}
+      {id !== undefined && (
+        <a href={href(`/audit?${new URLSearchParams({ object: object.id, movement: id })}`)}>{t('audit.story')}</a>
+      )}
+      {funding !== undefined && (
+        <a href={href(`/audit?object=${encodeURIComponent(funding)}`)}>{t('audit.approvals')}</a>
       )}
     </>
   );
