@@ -114,8 +114,7 @@ ${consoleUpstream(settings)}
 ${proxied}
 
 ${authServer(settings)}
-${apiServer(settings, listen(settings, settings.apiPort), 'apis')}
-${consoleServer(settings)}
+${apiServers(settings)}
 ${settings.admin === null ? '' : adminServer(settings.admin)}
 }
 `;
@@ -260,9 +259,12 @@ ${problemLocations}
   }`;
 }
 
-function consoleServer(settings: NginxSettings): string {
-  const { console: place } = settings;
-  return place === null ? '' : apiServer(settings, listen({ ...settings, host: place.host }, place.port), 'consoles');
+function apiServers(settings: NginxSettings): string {
+  const { console: place, apiPort } = settings;
+  const servers = [apiServer(settings, listen(settings, apiPort), 'apis')];
+  if (place !== null)
+    servers.push(apiServer(settings, listen({ ...settings, host: place.host }, place.port), 'consoles'));
+  return servers.join('\n');
 }
 
 function apiServer({ assetsRoot }: NginxSettings, listening: string, apis: 'apis' | 'consoles'): string {

@@ -11,6 +11,7 @@ import { startStack } from '../testing/stack.js';
 /** Asked for by the shell; a journey's API may have none. */
 const liveStream = /\/api\/live/;
 const secondEmail = 'second@example.com';
+const supportEmail = 'support@example.com';
 
 async function signIn(page: Page, email: string): Promise<void> {
   await page.locator('[name=email]').fill(email);
@@ -22,6 +23,8 @@ async function signIn(page: Page, email: string): Promise<void> {
 /** What is done once and for all needs a customer of its own. */
 t.test('an operator checks, suspends and signs out a person, replaces and closes cards, settles again', async (t) => {
   const api = await startStack(t);
+  const passwordHash = await api.api.services.passwords.hash(demoPassword);
+  await addOperator(api.sql, { email: supportEmail, name: 'Support', role: 'support', passwordHash, totpSecret: null });
   const browser = await openBrowser(t);
   for (const view of views) {
     const customer = await Customer.register(api, 'personal');
@@ -59,9 +62,52 @@ t.test('an operator checks, suspends and signs out a person, replaces and closes
       await page.locator('li.panel').nth(1).waitFor();
       t.equal((await pay(api, made.token)).reason, 'card_inactive', 'the old card is closed');
     });
+    await closeJourney(t, browser, api, view);
     await quarantineJourney(t, browser, api, view);
   }
 });
+
+/** Support may not close a card; an admin may, once and for all, and the trail says that they did. */
+async function closeJourney(t: Test, browser: Browser, api: TestApi, view: View): Promise<void> {
+  const customer = await Customer.register(api, 'personal');
+  const accountId = await customer.accountId();
+  await customer.post(`/api/accounts/${accountId}/deposits`, { amount: 100_000 });
+  const card = await customer.card(accountId);
+  t.equal((await pay(api, card.token)).approved, true);
+  const path = `${api.url}/console/cards/${card.id}`;
+  const shown = /^(Replace or close|Ersetzen oder schließen)$/;
+  await visit(t, browser, path, view, async ({ page, expectError }) => {
+    expectError(liveStream);
+    await signIn(page, supportEmail);
+    await page.getByText(shown).click();
+    await page
+      .getByText(/(Your role|Ihre Rolle) \(support\)/)
+      .last()
+      .waitFor();
+    t.equal(await page.locator(`[name="confirm-${card.id.slice(-4)}"]`).count(), 0, 'support cannot close it');
+  });
+  await visit(t, browser, path, view, async ({ page, look, expectError }) => {
+    expectError(liveStream);
+    await signIn(page, demoOperatorEmail);
+    await page.getByText(shown).click();
+    await page.locator(`[name="confirm-${card.id.slice(-4)}"]`).fill(card.id.slice(-4));
+    await look(t, 'card-close');
+    await page
+      .getByRole('button', { name: /^(Close for good|Endgültig schließen)$/ })
+      .last()
+      .click();
+    await page.getByText(/1 (of|von) 1 .*(after|nach)/).waitFor();
+    t.equal((await pay(api, card.token)).reason, 'card_inactive', 'it is closed for payments');
+    t.equal((await customer.change('PATCH', `/api/cards/${card.id}`, { status: 'active' })).status, 409, 'for good');
+    await page.goto(`${api.url}/console/audit?action=card.closed&object=${card.id}`);
+    await page.getByText('card.closed').first().waitFor();
+    await page
+      .getByText(/^op_demo$/)
+      .first()
+      .waitFor();
+    await look(t, 'audit-card-closed');
+  });
+}
 
 async function quarantineJourney(t: Test, browser: Browser, api: TestApi, view: View): Promise<void> {
   const { sql } = api;
