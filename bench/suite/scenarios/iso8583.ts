@@ -16,6 +16,7 @@ import { sampleFrom } from '../sample.js';
 const connectionCount = 8;
 const askedPerSecond = 10_000;
 const coldPerSecond = 2000;
+const coldPassesMax = 6;
 const cardCountMax = 10_000;
 
 export const iso8583: Scenario = {
@@ -31,8 +32,13 @@ export const iso8583: Scenario = {
     const engine: Sample[] = [];
     const control: Sample[] = [];
     try {
-      // Brings every card, and warms the code: the second time none is looked up.
-      for (let pass = 0; pass < (bench.scale.name === 'smoke' ? 1 : 2); pass++) await askOnce(port, cardCount);
+      // Brings every card, and warms the code: the second time none is looked up, unless the machine is busy.
+      const passesMax = bench.scale.name === 'smoke' ? 1 : coldPassesMax;
+      for (let pass = 1; pass <= passesMax; pass++) {
+        const refused = await askOnce(port, cardCount);
+        if (refused > 0) bench.log(`iso8583: ${refused} cards were not there in time`);
+        else if (pass > 1) break;
+      }
       for (let round = 0; round < bench.scale.roundCount; round++) {
         control.push(await measureLink(bench, { port: echoPort, cardCount, isEcho: true }));
         engine.push(await measureLink(bench, { port, cardCount, isEcho: false }));
@@ -78,10 +84,10 @@ async function startLink(bench: Bench, cardCount: number): Promise<number> {
   return port;
 }
 
-/** Slowly, so that lookups do not miss the deadline. */
-async function askOnce(port: number, cardCount: number): Promise<void> {
+/** Slowly, so that lookups do not miss the deadline. @returns how many cards were not approved */
+async function askOnce(port: number, cardCount: number): Promise<number> {
   const durationMs = Math.ceil((cardCount * 1000) / coldPerSecond);
-  await runIsoLoad({
+  const { others, missing } = await runIsoLoad({
     port,
     connectionCount,
     perSecond: coldPerSecond,
@@ -90,6 +96,7 @@ async function askOnce(port: number, cardCount: number): Promise<void> {
     cardCount,
     isEcho: false,
   });
+  return [...others.values()].reduce((sum, count) => sum + count, missing);
 }
 
 async function measureLink(
