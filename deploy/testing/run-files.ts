@@ -32,6 +32,8 @@ const killAfterMs = 10_000;
 
 /** Starts the files in their order. */
 export async function runFiles(files: readonly string[], options: RunOptions): Promise<TestFile[]> {
+  // What ran before belongs to no file.
+  countedMs = endedChildrenCpuMs();
   const waiting = files.values();
   const ended: TestFile[] = [];
   const runNext = async (): Promise<void> => {
@@ -71,7 +73,7 @@ async function runFile(file: string, { root, secondsOf, processMsMax, env, resul
 }
 
 /** The last sum that is part of a file's CPU already. */
-let countedMs = endedChildrenCpuMs();
+let countedMs = 0;
 
 /** What the child adds to the sum when it ends. Two that end in the same instant count as the first of them. */
 async function cpuAtExit(child: ChildProcess): Promise<number> {
