@@ -3,7 +3,7 @@ import { chmod, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { until } from '../engine/testing/engine-process.js';
-import { findFreePort, listenError } from './free-port.js';
+import { listenError } from './free-port.js';
 import { Services } from './services.js';
 import { folderFor } from './testing/for-test.js';
 import { freeClusterPorts, LocalRun, recoveryMs, runHost } from './testing/local-run.js';
@@ -33,7 +33,8 @@ t.test('engines behind nginx answer as one', async (t) => {
   t.teardown(() => new Services(dataDir, () => undefined).endLeftOvers());
   const { base: ports, own } = await freeClusterPorts(engineCount, 2);
   const { engines, apis } = own;
-  const consoleHost = `127.0.0.1:${await findFreePort()}`;
+  // Between the ranges of the others.
+  const consoleHost = `127.0.0.1:${ports.auth + 80}`;
   const first = await started(t, dataDir, ports, consoleHost);
   const status = (url: string) =>
     fetch(url).then(
