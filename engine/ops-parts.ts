@@ -59,7 +59,7 @@ export function opsParts(base: EngineBase, parts: LedgerParts, ownership: Owners
   return {
     telemetry,
     health,
-    ...liveParts(base, ownership, telemetry),
+    ...liveParts(base, parts, ownership, telemetry),
     async lookAtQuarantine(): Promise<void> {
       try {
         settling.quarantine = await database.quarantined();
@@ -85,7 +85,7 @@ export function opsParts(base: EngineBase, parts: LedgerParts, ownership: Owners
   };
 }
 
-function liveParts(base: EngineBase, ownership: Ownership, telemetry: Telemetry) {
+function liveParts(base: EngineBase, { standIn }: LedgerParts, ownership: Ownership, telemetry: Telemetry) {
   const { config, feed, holder, nowMs, progress } = base;
   const sample = new LiveSample({
     codecs: createCodecs(config),
@@ -101,6 +101,7 @@ function liveParts(base: EngineBase, ownership: Ownership, telemetry: Telemetry)
     segmentsMax: config.journalSizes.segmentsMax,
     feedAgeMs: () => feed.state.ageMs,
     feedStaleMsMax: config.feedStaleMsMax,
+    standInUnbooked: () => standIn?.unbooked ?? 0,
     engines: () => ownership.engines(),
   });
   return { sample, live };

@@ -18,6 +18,7 @@ const engine: LiveEngine = {
   journalUsedShare: 0.1,
   feedAgeMs: 100,
   feedStaleMsMax: 30_000,
+  standInUnbooked: 0,
   settleLagMs: 10,
 };
 const fine: Seen = {
@@ -38,6 +39,7 @@ const broken: Readonly<Record<string, readonly [Partial<Seen>, string]>> = {
   PartitionWithoutOwner: [{ partitions: 3 }, ''],
   JournalFilling: [{ engines: [{ ...engine, journalUsedShare: 0.8 }] }, 'e1'],
   Refusals: [{ refusedShare: 0.02 }, ''],
+  StandInUnbooked: [{ engines: [{ ...engine, standInUnbooked: 2 }] }, 'e1'],
   BooksDoNotBalance: [{ books: { ...fine.books!, unbalanced: 2, firstUnbalanced: 'acct_7' } }, 'acct_7'],
   DatabaseServerDown: [{ servers: [{ server: 'db1', isUp: false, lagSeconds: null }] }, 'db1'],
   CertificateEnds: [{ certificate: { server: 'pay.example', notAfterMs: nowMs + 86_400_000 } }, 'pay.example'],

@@ -87,6 +87,13 @@ export const alertRules: readonly AlertRule[] = [
     wrong: ({ refusedShare }) => when(refusedShare > refusedShareMax),
   },
   {
+    name: 'StandInUnbooked',
+    severity: 'page',
+    runbook: 'stand-in-approvals',
+    forMs: 300_000,
+    wrong: (seen) => enginesWith(seen, ({ standInUnbooked }) => standInUnbooked > 0),
+  },
+  {
     name: 'BooksDoNotBalance',
     severity: 'page',
     runbook: 'audit',

@@ -95,6 +95,7 @@ export class EngineTrack {
       journalUsedShare: this.#line?.journalUsedShare ?? null,
       feedAgeMs: Math.round(this.#line?.feedAgeMs ?? 0),
       feedStaleMsMax: this.#line?.feedStaleMsMax ?? null,
+      standInUnbooked: this.#line?.standInUnbooked ?? 0,
       settleLagMs: Math.round(this.settleLagMs),
     };
   }

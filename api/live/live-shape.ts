@@ -87,6 +87,8 @@ export interface LiveEngine {
   readonly feedAgeMs: number;
   /** At this age the engine approves nothing more; null: not known. */
   readonly feedStaleMsMax: number | null;
+  /** Stand-in approvals that are in no books yet. */
+  readonly standInUnbooked: number;
   readonly settleLagMs: number;
 }
 

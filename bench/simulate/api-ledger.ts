@@ -8,7 +8,7 @@ import type { Books, Ledger, OpenedAccount } from './ledger.js';
 import { letters } from './networks/ids.js';
 import { CredentialsRefused, EngineUnreachable } from './networks/port.js';
 import type { Places } from './places.js';
-import { type CardPlan, type ExpectedTransaction, StoryError, transactionStatuses } from './story.js';
+import { type CardChange, type CardPlan, type ExpectedTransaction, StoryError, transactionStatuses } from './story.js';
 
 /** A freeze is in force within a feed's lease. */
 const effectiveMsMax = 40_000;
@@ -17,6 +17,8 @@ const answerMsMax = 15_000;
 const retryWaitsMs = [100, 200, 400, 800, 1600, 3200];
 
 interface Opened extends OpenedAccount {
+  /** Ids of the account API by the names of the story. */
+  readonly cardIds: Readonly<Record<string, string>>;
   /** Of its customer, for the account API. */
   readonly token: string;
 }
@@ -41,10 +43,13 @@ export class ApiLedger implements Ledger {
     const account = data[0]!;
     if (fundsMinor > 0) await this.#api('POST', `/api/accounts/${account.id}/deposits`, token, { amount: fundsMinor });
     const tokens: Record<string, string> = {};
+    const cardIds: Record<string, string> = {};
     for (const [cardName, plan] of Object.entries(cards)) {
-      tokens[cardName] = await this.#openCard(token, account.id, cardName, plan);
+      const card = await this.#openCard(token, account.id, cardName, plan);
+      tokens[cardName] = card.token;
+      cardIds[cardName] = card.id;
     }
-    return { id: account.id, currency: account.currency, cards: tokens, token };
+    return { id: account.id, currency: account.currency, cards: tokens, cardIds, token };
   }
 
   async books({ id }: OpenedAccount): Promise<Books> {
@@ -69,20 +74,32 @@ export class ApiLedger implements Ledger {
     return { held: found.heldAmount, posted: found.postedAmount, refunded: found.refundedAmount, status };
   }
 
-  async #openCard(token: string, accountId: string, name: string, { status, limits }: CardPlan): Promise<string> {
+  async change(account: OpenedAccount, card: string, change: CardChange): Promise<void> {
+    const { token, cardIds } = account as Opened;
+    const path = `/api/cards/${cardIds[card]!}`;
+    if ('status' in change) await this.#change(token, path, ['PATCH', path, change]);
+    else await this.#change(token, path, ['PUT', `${path}/limits`, change.limits]);
+  }
+
+  async #openCard(token: string, accountId: string, name: string, { status, limits }: CardPlan) {
     const order = { accountId, name, ...(limits === null ? {} : { limits }) };
     const card = (await this.#api('POST', '/api/cards', token, order)) as { id: string; token: string };
     if (status === 'frozen') {
       const path = `/api/cards/${card.id}`;
-      let changed = (await this.#api('PATCH', path, token, { status })) as { effective: boolean };
-      const giveUpAtMs = performance.now() + effectiveMsMax;
-      while (!changed.effective) {
-        if (performance.now() > giveUpAtMs) throw new StoryError(`the freeze of card ${name} is not in force`);
-        await delay(effectiveLookMs);
-        changed = (await this.#api('GET', `${path}/effective`, token)) as { effective: boolean };
-      }
+      await this.#change(token, path, ['PATCH', path, { status }]);
     }
-    return card.token;
+    return card;
+  }
+
+  /** @param path of the card, which says whether its newest version is in force */
+  async #change(token: string, path: string, [method, target, body]: [string, string, object]): Promise<void> {
+    let changed = (await this.#api(method, target, token, body)) as { effective: boolean };
+    const giveUpAtMs = performance.now() + effectiveMsMax;
+    while (!changed.effective) {
+      if (performance.now() > giveUpAtMs) throw new StoryError(`${method} ${target} is not in force`);
+      await delay(effectiveLookMs);
+      changed = (await this.#api('GET', `${path}/effective`, token)) as { effective: boolean };
+    }
   }
 
   #api(method: string, path: string, token: string | null, body?: object): Promise<unknown> {
@@ -139,7 +156,11 @@ export class GivenLedger extends ApiLedger {
     const plain = Object.values(cards).every(({ status, limits }) => status === 'active' && limits === null);
     if (!plain) throw new StoryError('the story needs a card with limits, or a frozen one: leave --card out');
     const tokens = Object.fromEntries(Object.keys(cards).map((name) => [name, this.#card]));
-    return { id: this.#account, currency: 'USD', cards: tokens, token: '' };
+    return { id: this.#account, currency: 'USD', cards: tokens, cardIds: {}, token: '' };
+  }
+
+  override async change(): Promise<void> {
+    throw new StoryError('the story changes its card: leave --card out');
   }
 
   /** Its customer has not signed in here. */

@@ -2,7 +2,7 @@
  * What a story is checked against: the customer whose cards it uses, and the books. program.ts gives one over the
  * account API and the ops port; the conformance suite has one over the database.
  */
-import type { CardPlan, ExpectedTransaction } from './story.js';
+import type { CardChange, CardPlan, ExpectedTransaction } from './story.js';
 
 export interface Books {
   readonly funds: number;
@@ -21,6 +21,8 @@ export interface OpenedAccount {
 export interface Ledger {
   /** An account with this money and these cards. @throws StoryError where it cannot be made */
   open(fundsMinor: number, cards: Readonly<Record<string, CardPlan>>): Promise<OpenedAccount>;
+  /** Resolves when the change is in force on every engine. @throws StoryError where it cannot be made */
+  change(account: OpenedAccount, card: string, change: CardChange): Promise<void>;
   /** As the engine has them now. */
   books(account: OpenedAccount): Promise<Books>;
   /** As it was settled; null: there is none yet; undefined: this ledger cannot read transactions. */

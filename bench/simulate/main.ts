@@ -79,7 +79,11 @@ function cardOf({ card, protocols }: Command): string | null {
   if (!protocols.includes('iso8583')) return card;
   const { CARD_NUMBER } = process.env;
   if (!/^[0-9]{12,19}$/.test(CARD_NUMBER ?? '')) {
-    throw new UsageError('iso8583 needs a card that is there: set CARD_NUMBER, and name its --account');
+    throw new UsageError(
+      'iso8583 needs a card whose token comes from its number: npm run pan-tokens prints it (PAN_KEY as the engine ' +
+        'has it), and update cards set token = … gives it to a card of the account API. Then set CARD_NUMBER and ' +
+        '--account (docs/simulator.md#a-card-for-iso-8583)',
+    );
   }
   return CARD_NUMBER!;
 }

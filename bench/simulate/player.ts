@@ -7,6 +7,7 @@ import { Random } from '../load/random.js';
 import type { Books, Ledger, OpenedAccount } from './ledger.js';
 import type { Answer, Life, Message, Network } from './networks/network.js';
 import type {
+  ChangeStep,
   DeliverOrder,
   ExpectedAnswer,
   ExpectedBooks,
@@ -17,7 +18,7 @@ import type {
   Story,
 } from './story.js';
 import { StoryError } from './story.js';
-import { messageLine, money, noteLine } from './trace.js';
+import { changeText, messageLine, money, noteLine } from './trace.js';
 
 export interface Played {
   /** One text for each thing that was not as expected, with its place. */
@@ -95,6 +96,7 @@ class Player {
     for (const step of story.steps) {
       if (step.kind === 'say') await this.#say(step);
       else if (step.kind === 'deliver') await this.#deliver(step.order, step.place);
+      else if (step.kind === 'change') await this.#change(step);
       else await this.#books(step.but[network.protocol] ?? step.books, step.place);
     }
     const end = { file: story.file, line: 1 };
@@ -124,6 +126,12 @@ class Player {
     const expected = step.but[network.protocol] ?? (instead === undefined ? step.expect : null);
     if (expected !== null && answer !== null) this.#compare(answer, expected, step.place);
     if (expected !== null && answer === null) this.#fail(step.place, 'expected an answer, but the step is delayed');
+  }
+
+  async #change({ card, change }: ChangeStep): Promise<void> {
+    const { ledger, print } = this.#options;
+    await ledger.change(this.#account, card, change);
+    print(noteLine('~', `${changeText(card, change)}, in force on every engine`));
   }
 
   #lifeOf({ life: name, opens, card, channel, merchant }: SayStep): Life {

@@ -5,6 +5,7 @@
 import { reasonTable } from '../../engine/core/reasons.js';
 import {
   type CardPlan,
+  type ChangeStep,
   type Channel,
   channels,
   type Difference,
@@ -41,10 +42,13 @@ const nameShape = /^[a-z][a-z0-9_-]{0,39}$/;
 const storyFields = [
   ...['about', 'funds', 'merchant', 'channel', 'cards', 'steps', 'books', 'transactions', 'differs', 'without'],
 ];
+/** Steps that change a card. */
+const changeWords = ['freeze', 'unfreeze', 'limits'] as const;
 const optionFields = ['final', 'partial', 'outcome'];
 const stepFields = [
   ...verbNames,
   ...optionFields,
+  ...changeWords,
   ...['deliver', 'books', 'as', 'of', 'card', 'channel', 'merchant', 'times', 'delayed', 'expect', 'but', 'instead'],
 ];
 const merchantDefault: Merchant = { id: 'SHOP00000000042', name: 'Corner Grocer', mcc: '5411', country: 'US' };
@@ -96,7 +100,7 @@ function differencesOf(field: YamlField | undefined): Members[] {
 function checkReasons(field: YamlField, steps: readonly Step[], differs: Story['differs']): void {
   const fields = field.list();
   for (const [index, step] of steps.entries()) {
-    if (step.kind === 'deliver') continue;
+    if (step.kind === 'deliver' || step.kind === 'change') continue;
     for (const protocol of Object.keys(step.but) as ProtocolName[]) {
       if (differs[protocol] === undefined) {
         throw fields[index]!.error(`has an answer of ${protocol}: say why in differs.${protocol}.because`);
@@ -143,8 +147,13 @@ class StepReader {
       only(members, ['books', 'but']);
       return { kind: 'books', place, books: readBooks(books), but: perProtocol(members.get('but'), readBooks) };
     }
+    const change = this.#change(members);
+    if (change !== null) return { kind: 'change', place, ...change };
     const say = readSay(members);
-    if (say === null) throw field.error(`says nothing: it needs one of ${verbNames.join(', ')}, deliver, books`);
+    if (say === null) {
+      const others = ['deliver', 'books', ...changeWords].join(', ');
+      throw field.error(`says nothing: it needs one of ${verbNames.join(', ')}, ${others}`);
+    }
     const { life, opens, plan } = this.#life(field, members, say.verb, index);
     return {
       ...{ kind: 'say', place, say, life, opens, ...plan },
@@ -154,6 +163,22 @@ class StepReader {
       but: perProtocol(members.get('but'), (answer) => readExpect(answer)!),
       instead: perProtocol(members.get('instead'), readInstead),
     };
+  }
+
+  /** Null: the step changes no card. */
+  #change(members: Members): Pick<ChangeStep, 'card' | 'change'> | null {
+    const word = changeWords.find((name) => members.has(name));
+    if (word === undefined) return null;
+    const field = members.get(word)!;
+    const cards = Object.keys(this.#defaults.cards);
+    if (word !== 'limits') {
+      only(members, [word]);
+      return { card: field.word(cards), change: { status: word === 'freeze' ? 'frozen' : 'active' } };
+    }
+    only(members, ['limits', 'card']);
+    if (!field.isMap) throw field.error('must be a map, as the account API takes it');
+    const limits = field.value() as Record<string, unknown>;
+    return { card: members.get('card')?.word(cards) ?? cards[0]!, change: { limits } };
   }
 
   #life(field: YamlField, members: Members, verb: Verb, index: number) {

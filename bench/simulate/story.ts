@@ -145,7 +145,18 @@ export interface BooksStep extends StepBase {
   readonly but: Readonly<Partial<Record<ProtocolName, ExpectedBooks>>>;
 }
 
-export type Step = SayStep | DeliverStep | BooksStep;
+/** What becomes of a card in the middle of a story, in force on every engine before the next step. */
+export interface ChangeStep extends StepBase {
+  readonly kind: 'change';
+  readonly card: string;
+  readonly change: CardChange;
+}
+/** Limits replace all that the card has, as the account API takes them. */
+export type CardChange =
+  | { readonly status: CardPlan['status'] }
+  | { readonly limits: Readonly<Record<string, unknown>> };
+
+export type Step = SayStep | DeliverStep | BooksStep | ChangeStep;
 
 export const transactionStatuses = ['pending', 'completed', 'reversed', 'expired', 'declined'] as const;
 export interface ExpectedTransaction {

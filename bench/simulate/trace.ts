@@ -1,5 +1,6 @@
 /** The readable trace: one line a message, aligned. */
 import type { Answer, Message } from './networks/network.js';
+import type { CardChange } from './story.js';
 
 const columns = { time: 9, title: 46, life: 14, amount: 12, status: 6, words: 32 } as const;
 
@@ -43,4 +44,9 @@ export function messageLine({ atMs, durationMs, life, message, answer, times }: 
 /** A line below a message, at the place of its title. */
 export function noteLine(mark: string, text: string): string {
   return `${' '.repeat(columns.time)} ${mark} ${text}`;
+}
+
+export function changeText(card: string, change: CardChange): string {
+  if ('limits' in change) return `card ${card} has the limits ${JSON.stringify(change.limits)}`;
+  return `card ${card} is ${change.status}`;
 }

@@ -12,7 +12,7 @@ import {
   verbNames,
 } from './story.js';
 import { loadStory, storyNames } from './story-files.js';
-import { money } from './trace.js';
+import { changeText, money } from './trace.js';
 import { suggestion } from './yaml-fields.js';
 
 const optionWords: Readonly<Record<string, string>> = {
@@ -27,6 +27,9 @@ const optionWords: Readonly<Record<string, string>> = {
   times: 'how often each message of the step is sent, all at once; every answer must be the same',
   delayed: 'true: the reports of the step wait for a deliver',
   deliver: `a step of its own: sends what was delayed, ${deliverOrders.join(', ')}`,
+  freeze: 'a step of its own: freezes that card of the story, on every engine before the next step',
+  unfreeze: 'a step of its own: makes that card active again',
+  limits: 'a step of its own: replaces the limits of card, as the account API takes them',
   books: 'as a step, or of the story: what held and posted have moved by, in minor units',
   transactions: 'of the story: held, posted, refunded and status of each life at the end',
   expect: 'approved, declined, a reason, or a map of approved, reason, amount, available, status',
@@ -98,6 +101,7 @@ function explainStory({ name, about, steps, books, differs, without }: Story): s
 
 function stepLine(step: Step): string {
   if (step.kind === 'deliver') return `what was delayed is delivered, ${step.order}`;
+  if (step.kind === 'change') return changeText(step.card, step.change);
   if (step.kind === 'books') return `the books: held ${money(step.books.held)}, posted ${money(step.books.posted)}`;
   return sayLine(step);
 }

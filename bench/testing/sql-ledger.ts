@@ -2,10 +2,13 @@
 import type postgres from 'postgres';
 import { type EnginePlace, engineBooks } from '../../engine/testing/engine-process.js';
 import type { Ledger, OpenedAccount } from '../simulate/ledger.js';
-import { type CardPlan, transactionStatuses } from '../simulate/story.js';
+import { type CardChange, type CardPlan, transactionStatuses } from '../simulate/story.js';
 
 let accountCount = 0;
 let cardCount = 0;
+const appliedLookMs = 20;
+/** By how messages name the card. */
+const tokenOf = new Map<string, string>();
 const tokenAlone = (number: number): NamedCard => ({ token: `card_sim${number}`, said: `card_sim${number}` });
 
 /** A card's token, and how messages name the card. */
@@ -25,6 +28,7 @@ export function sqlLedger(
 ): Ledger {
   return {
     open: (fundsMinor, cards) => openAccount(sql, fundsMinor, cards, cardNamed),
+    change: ({ cards }, card, change) => changeCard(sql, cards[card]!, change),
     books: ({ id }) => engineBooks(place, id),
     transaction: async (_account, id) => {
       const [row] = await sql<{ held: number; posted: number; refunded: number; status: number }[]>`
@@ -33,6 +37,35 @@ export function sqlLedger(
       return row === undefined ? null : { ...row, status: transactionStatuses[row.status - 1]! };
     },
   };
+}
+
+/** Resolves when every engine has applied the change. */
+async function changeCard(sql: postgres.Sql, said: string, change: CardChange): Promise<void> {
+  const token = tokenOf.get(said)!;
+  const [row] =
+    'status' in change
+      ? await sql<{ number: string; version: string }[]>`
+          update cards set status = ${change.status}, version = version + 1 where token = ${token}
+          returning id as number, version`
+      : await sql<{ number: string; version: string }[]>`
+          with changed as (
+            update cards set version = version + 1 where token = ${token} returning id, version
+          ), limited as (
+            insert into limits as l (level, entity_id, limits)
+            select 0, id, ${sql.json(change.limits as postgres.JSONValue)} from changed
+            on conflict (level, entity_id) do update set limits = excluded.limits, version = l.version + 1
+          )
+          select id as number, version from changed`;
+  const { number, version } = row!;
+  let isApplied = false;
+  while (!isApplied) {
+    const [state] = await sql<{ newest: string; present: boolean[]; engines: { applied: number }[] }[]>`
+      select newest, present, engines
+      from feed_confirm_live(array['card'], array[${number}::bigint], array[${version}::bigint], 0)`;
+    const { newest, present, engines } = state!;
+    isApplied = present[0] === true && engines.every(({ applied }) => applied >= Number(newest));
+    if (!isApplied) await new Promise((resolve) => setTimeout(resolve, appliedLookMs));
+  }
 }
 
 /** A person with an account, its money and its cards: before any engine knows of them. */
@@ -60,6 +93,7 @@ async function openAccount(
   for (const [name, { status, limits }] of Object.entries(cards)) {
     const { token, said } = cardNamed(++cardCount);
     tokens[name] = said;
+    tokenOf.set(said, token);
     await sql`
       with card as (
         insert into cards (public_id, token, account_id, user_id, name, status, expires)

@@ -73,6 +73,12 @@ const overview: Dashboard = {
           ['authorization:missed:ratio3d / 0.001', 'three days'],
         ),
         panel(
+          'Stand-in approvals',
+          'none',
+          ['sum(increase(standin_approved_total[$__rate_interval]))', 'approved'],
+          ['sum(standin_unbooked)', 'not booked'],
+        ),
+        panel(
           'Refusals and late approvals',
           'ops',
           [rate('authorization_refusals_total', 'reason'), '{{reason}}'],

@@ -30,6 +30,7 @@ export interface LiveOptions {
   readonly segmentsMax: number;
   feedAgeMs(): number;
   readonly feedStaleMsMax: number;
+  standInUnbooked(): number;
   engines(): readonly EngineView[];
 }
 
@@ -113,6 +114,7 @@ export class Live {
       settleLagRecords: sum(own, ({ backlogRecords }) => backlogRecords),
       feedAgeMs: this.#options.feedAgeMs(),
       feedStaleMsMax: this.#options.feedStaleMsMax,
+      standInUnbooked: this.#options.standInUnbooked(),
       journalUsedShare: own.length === 0 ? null : Math.max(...own.map(({ segments }) => segments)) / segmentsMax,
       epoch: mine?.epoch ?? 0,
       partitions: mine?.partitions ?? [],

@@ -28,6 +28,8 @@ export interface EngineLine {
   readonly feedAgeMs: number;
   /** At this age of the feed the engine approves nothing more. Absent: an engine of an earlier version. */
   readonly feedStaleMsMax?: number;
+  /** Stand-in approvals that are in no books yet. Absent: an engine of an earlier version. */
+  readonly standInUnbooked?: number;
   /** 0 to 1, of the partition that has the least room. Null: the engine has no partition. */
   readonly journalUsedShare: number | null;
   readonly epoch: number;

@@ -73,6 +73,7 @@ const de: Messages = {
   'alerts.ticket': 'heute',
   'alerts.since': 'seit',
   'alert.EngineDown': 'Keine andere Engine läuft',
+  'alert.StandInUnbooked': 'Ersatzgenehmigungen stehen in keinen Büchern',
   'alert.FeedStale': 'Die Engine erfährt keine Änderungen und lehnt bald ab',
   'alert.PartitionWithoutOwner': 'Partitionen haben keine Engine',
   'alert.JournalFilling': 'Das Journal hat wenig Platz',

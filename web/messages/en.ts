@@ -71,6 +71,7 @@ const en = {
   'alerts.ticket': 'today',
   'alerts.since': 'since',
   'alert.EngineDown': 'No other engine is up',
+  'alert.StandInUnbooked': 'Stand-in approvals are in no books',
   'alert.FeedStale': 'The engine does not learn of changes, and soon declines',
   'alert.PartitionWithoutOwner': 'Partitions have no engine',
   'alert.JournalFilling': 'The journal has little room left',

@@ -83,6 +83,7 @@ function tickOf(last: readonly LiveDecision[], alerts: readonly LiveAlert[]): Li
       journalUsedShare: 0.02,
       feedAgeMs: 100,
       feedStaleMsMax: 30_000,
+      standInUnbooked: 0,
       settleLagMs: 400,
     })),
     last,

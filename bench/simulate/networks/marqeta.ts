@@ -2,6 +2,8 @@
  * Marqeta: Gateway JIT Funding asks, and notifications of the webhook report every message of the life, also those that
  * the engine answered. Facts: docs/protocols/marqeta.md.
  */
+import { packLetters } from '../../../engine/core/codes.js';
+import { exponentOf, writeDecimal } from '../../../engine/core/money.js';
 import { Reason, reasonTable } from '../../../engine/core/reasons.js';
 import { countLimitExceeded, declineReasons } from '../../../engine/protocols/marqeta/reasons.js';
 import {
@@ -56,8 +58,9 @@ const entryModes: Readonly<Record<Channel, string>> = {
   atm: 'CHIP',
 };
 
-/** Amounts are decimals of major units; every account of the simulator has two of them. */
-const major = (minor: number) => (minor / 100).toFixed(2);
+const decimalBytes = new Uint8Array(32);
+/** Decimals of an amount that Marqeta sends: as many as the currency has. */
+const digitsOf = (currency: string) => exponentOf(packLetters(currency));
 
 class MarqetaLife implements Life {
   transactionId: string;
@@ -81,6 +84,12 @@ class MarqetaLife implements Life {
 
   get id(): string {
     return this.#jit;
+  }
+
+  /** An amount as Marqeta writes it: a decimal of major units, exactly. */
+  #major(minor: number): string {
+    const length = writeDecimal(decimalBytes, 0, minor, digitsOf(this.#options.currency));
+    return Buffer.from(decimalBytes.subarray(0, length)).toString();
   }
 
   async play(say: Say, deliver: Deliver): Promise<Answer | null> {
@@ -212,8 +221,8 @@ class MarqetaLife implements Life {
       state: 'PENDING',
       token: newToken(),
       isUnload: total < before,
-      jit: { token: newToken(), original: this.#jit, method, amount: major(Math.abs(before - total)) },
-      changes: { ...this.#links(), request_amount: new NumberText(major(before)) },
+      jit: { token: newToken(), original: this.#jit, method, amount: this.#major(Math.abs(before - total)) },
+      changes: { ...this.#links(), request_amount: new NumberText(this.#major(before)) },
     });
   }
 
@@ -224,7 +233,7 @@ class MarqetaLife implements Life {
       type: verb === 'expire' ? 'authorization.reversal.issuerexpiration' : 'authorization.reversal',
       state: 'PENDING',
       isUnload: true,
-      changes: { request_amount: new NumberText(major(Math.max(before, amount))) },
+      changes: { request_amount: new NumberText(this.#major(Math.max(before, amount))) },
     });
   }
 
@@ -249,7 +258,7 @@ class MarqetaLife implements Life {
 
   #deliverMessage(deliver: Deliver, amount: number, message: Omit<MarqetaMessage, 'card' | 'amount'>) {
     const { card, merchant, currency } = this.#options;
-    const full = marqetaMessage({ ...message, card, amount: major(amount) });
+    const full = marqetaMessage({ ...message, card, amount: this.#major(amount) });
     const body = sampleText({
       transactions: [{ ...full, card_acceptor: acceptorOf(full, merchant), currency_code: currency }],
     });
@@ -272,11 +281,11 @@ class MarqetaLife implements Life {
       readonly isPartialAllowed: boolean;
     },
   ): Promise<Answer | null> {
-    const { card, merchant, channel } = this.#options;
+    const { card, merchant, channel, currency } = this.#options;
     const funding = {
       token: of.jit,
       method: of.method,
-      amount: new NumberText(major(of.amount)),
+      amount: new NumberText(this.#major(of.amount)),
       original_jit_funding_token: of.original,
     };
     const sample = marqetaSample(funding);
@@ -285,8 +294,9 @@ class MarqetaLife implements Life {
       ...sample,
       token: of.token,
       card_token: card,
-      amount: new NumberText(major(of.amount)),
-      request_amount: new NumberText(major(of.amount)),
+      currency_code: currency,
+      amount: new NumberText(this.#major(of.amount)),
+      request_amount: new NumberText(this.#major(of.amount)),
       card_acceptor: {
         ...acceptor,
         poi: { ...acceptor.poi, partial_approval_capable: of.isPartialAllowed ? '1' : '0' },
@@ -304,7 +314,7 @@ class MarqetaLife implements Life {
       title: of.method,
       amountMinor: of.amount,
       isQuestion: true,
-      send: async () => answerOf(await this.#post('/marqeta/jit', body)),
+      send: async () => answerOf(await this.#post('/marqeta/jit', body), 10 ** digitsOf(currency)),
     });
   }
 }
@@ -313,7 +323,8 @@ function acceptorOf(sample: Record<string, unknown>, { id, name, mcc, country }:
   return { ...(sample['card_acceptor'] as object), mid: id, name, mcc, country_code: country };
 }
 
-function answerOf(reply: Reply): Answer {
+/** @param unit minor units of a major one */
+function answerOf(reply: Reply, unit: number): Answer {
   const { status, text } = reply;
   const funding = reply.json['jit_funding'] as Record<string, unknown> | undefined;
   if ((status !== 200 && status !== 402) || funding === undefined) return plainAnswer(reply);
@@ -322,8 +333,8 @@ function answerOf(reply: Reply): Answer {
   const available = Object.values(balances ?? {})[0]?.available_balance;
   return {
     ...{ status, approved: status === 200, words: typeof reason === 'string' ? reason : 'approved' },
-    ...(typeof funding['amount'] === 'number' ? { approvedMinor: Math.round(funding['amount'] * 100) } : {}),
-    ...(available === undefined ? {} : { availableMinor: Math.round(available * 100) }),
+    ...(typeof funding['amount'] === 'number' ? { approvedMinor: Math.round(funding['amount'] * unit) } : {}),
+    ...(available === undefined ? {} : { availableMinor: Math.round(available * unit) }),
     repeatable: text,
   };
 }
