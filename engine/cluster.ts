@@ -52,11 +52,16 @@ export interface ClusterParts {
 /**
  * What the forwarder and the looks need before there are partitions.
  * @param changed called when an engine is connected, or no longer
+ * @param claimed called with a partition that this engine has claimed, before it takes messages
  */
-export function clusterLinks({ config, holder, nowMs, log }: EngineBase, changed: () => void) {
+export function clusterLinks(
+  { config, holder, nowMs, log }: EngineBase,
+  changed: () => void,
+  claimed: (partition: number) => Promise<void>,
+) {
   const { databaseUrl, partitionCount, leaseMs, peer } = config;
   return {
-    registry: new Registry({ databaseUrl, leaseMs, id: holder, partitionCount, version, log }),
+    registry: new Registry({ databaseUrl, leaseMs, id: holder, partitionCount, version, log, claimed }),
     links: new PeerLinks({ keys: peer.keys, selfId: holder, nowMs, log, changed }),
   };
 }

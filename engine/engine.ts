@@ -140,12 +140,14 @@ class RunningEngine implements Engine {
   }
 
   async #openStandIn(): Promise<void> {
-    const { standIn } = this.#parts;
+    const { standIn, shared } = this.#parts;
     if (standIn === null) return;
     const { config, database, holder, log } = this.#base;
-    if (standIn.rule === null && !(await hasUnbooked(standInDirectory(config)))) return;
-    this.#standInPlace = await standInPlace(config, holder, await database.ledgerId(), log);
-    await standIn.open(this.#standInPlace.directory);
+    if (standIn.rule !== null || (await hasUnbooked(standInDirectory(config)))) {
+      this.#standInPlace = await standInPlace(config, holder, await database.ledgerId(), log);
+      await standIn.open(this.#standInPlace.directory);
+      await shared?.prepare();
+    }
     this.#timers.push(setInterval(() => standIn.bookSome(), bookingTickMs));
   }
 
@@ -200,6 +202,7 @@ class RunningEngine implements Engine {
     await feed.stop();
     redisCards?.close();
     await this.#parts.standIn?.close();
+    await this.#parts.shared?.close();
     this.#standInPlace?.release();
     await shipper.stop();
     await this.#ownership.stop();

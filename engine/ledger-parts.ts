@@ -19,8 +19,10 @@ import { LookupReads } from './lookups/lookup-reads.js';
 import { type LookupSource, Lookups } from './lookups/lookups.js';
 import { OwnerFinder } from './lookups/owner-finder.js';
 import { Warmer } from './lookups/warmer.js';
+import type { Registry } from './membership/registry.js';
 import { createCodecs } from './protocols/registry.js';
 import { KnownCards } from './standin/known-cards.js';
+import { SharedApprovals } from './standin/shared-approvals.js';
 import { StandIn } from './standin/stand-in.js';
 import { standInDirectory } from './writer/journal-place.js';
 
@@ -44,7 +46,8 @@ type LookupParts = ReturnType<typeof lookupParts>;
 export function ledgerParts(base: EngineBase, faults: StorageFaults | null, events: LedgerEvents) {
   const { config, log, nowMs, database, progress, journal } = base;
   const shipper = shipperClient(base, events, (partition, message) => hosts[partition]!.fenced(message));
-  const { standIn, knownCards } = standInParts(base, events, (...booking) => placement.submit(...booking));
+  const submit: Placement['submit'] = (...booking) => placement.submit(...booking);
+  const { standIn, knownCards, shared } = standInParts(base, events, submit, () => cluster!.registry);
   const lookup = lookupParts(base, events, knownCards, (tokens, partition) => router.learnCards(tokens, partition));
   const hostEvents: HostEvents = {
     ...eventsOfHosts(base, lookup, events),
@@ -60,7 +63,8 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     (_, partition) =>
       new PartitionHost(partition, config, progress, database, shipper, nowMs, hostEvents, log, journal, threads),
   );
-  const { placement, looks, cluster } = config.journal === 'local' ? alone(hosts) : amongEngines(base, hosts, standIn);
+  const { placement, looks, cluster } =
+    config.journal === 'local' ? alone(hosts) : amongEngines(base, hosts, standIn!, shared!);
   const { partitionCount, seenIdsMax: idsPerPartition, cardsMax: cardsPerPartition } = config;
   const readerPartition = () => placement.readerPartition;
   const router = new Router({
@@ -98,6 +102,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     ...lookup,
     standIn,
     knownCards,
+    shared,
     shipper,
     hosts,
     admission,
@@ -110,10 +115,14 @@ function alone(hosts: readonly PartitionHost[]) {
   return { placement: new LocalPlacement(hosts), looks: looksAt(hosts), cluster: null };
 }
 
-function amongEngines(base: EngineBase, hosts: readonly PartitionHost[], standIn: StandIn | null) {
-  const codecs = standIn === null ? [] : createCodecs(base.config);
+function amongEngines(base: EngineBase, hosts: readonly PartitionHost[], standIn: StandIn, shared: SharedApprovals) {
+  const codecs = createCodecs(base.config);
   const { config, holder, nowMs } = base;
-  const { registry, links } = clusterLinks(base, () => forwarder.wake());
+  const { registry, links } = clusterLinks(
+    base,
+    () => forwarder.wake(),
+    async (partition) => standIn.adopt(partition, await shared.read(partition)),
+  );
   const forwarder = new Forwarder({
     hosts,
     links,
@@ -124,7 +133,11 @@ function amongEngines(base: EngineBase, hosts: readonly PartitionHost[], standIn
     guard(protocol, marked, waiter) {
       const codec = codecs[protocol];
       // Its own engine has asked for the id before, and alone may say that it is new.
-      return codec === undefined ? waiter : standIn!.guard(codec, 0, marked.subarray(0, -markBytes), waiter, false);
+      return codec === undefined ? waiter : standIn.guard(codec, 0, marked.subarray(0, -markBytes), waiter, false);
+    },
+    isAnswered(protocol, body, waiter) {
+      const codec = codecs[protocol];
+      return codec !== undefined && standIn.isAnswered(codec, body, waiter);
     },
   });
   return { placement: forwarder, looks: looksThrough(registry, links, hosts), cluster: { registry, links, forwarder } };
@@ -149,24 +162,38 @@ function shipperClient(
   });
 }
 
-/** No cards where it is off, and no stand-in where nothing of an earlier run may be left to book either. */
+/**
+ * No cards where it is off. No stand-in either where nothing of an earlier run may be left to book, and no other engine
+ * may have approved for a partition that comes here.
+ */
 function standInParts(
-  { config, log, nowMs, feed }: EngineBase,
+  { config, log, nowMs, feed, holder }: EngineBase,
   events: LedgerEvents,
   submit: (...booking: Parameters<Placement['submit']>) => void,
+  registryOf: () => Registry,
 ) {
-  const { standIn: rule, deadlineMs } = config;
-  if (rule === null && !existsSync(standInDirectory(config))) return { standIn: null, knownCards: null };
+  const { standIn: rule, deadlineMs, databaseUrl, journal } = config;
+  if (rule === null && journal === 'local' && !existsSync(standInDirectory(config))) {
+    return { standIn: null, knownCards: null, shared: null };
+  }
+  const epochOf = (partition: number): number | null => {
+    const lease = registryOf().view.leases[partition];
+    return lease?.holder === holder ? lease.epoch : null;
+  };
+  const shared =
+    journal === 'local'
+      ? null
+      : new SharedApprovals({ databaseUrl, holder, deadlineMs, epochOf, isLapsed: () => registryOf().isLapsed, log });
   const knownCards = rule === null ? null : new KnownCards();
   const standIn = new StandIn({
-    ...{ rule, deadlineMs, log, nowMs },
+    ...{ rule, deadlineMs, log, nowMs, shared },
     cards: knownCards ?? { find: () => null },
     stateAgeMs: () => feed.state.ageMs,
     isStale: () => feed.isStale,
     mayApprove: () => events.mayApprove(),
     book: submit,
   });
-  return { standIn, knownCards };
+  return { standIn, knownCards, shared };
 }
 
 /** @param learn takes the tokens of cards that a partition is brought */

@@ -60,6 +60,7 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
   engines: { engine: writeAndDelete, api: none },
   engines_alive: { engine: read, api: none },
   partition_leases: { engine: write, api: none },
+  stand_in_approvals: { engine: ['select', 'insert', 'delete'], api: none },
 
   // The feed: the API's triggers fill the outbox, both number it, the relay of the API prunes it.
   outbox: { engine: ['select', 'update(sequence)'], api: ['select', 'insert', 'update(sequence)', 'delete'] },

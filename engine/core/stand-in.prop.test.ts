@@ -32,6 +32,7 @@ const ruleOf = (changes: Partial<StandInRule> = {}): StandInRule => ({
   amountMaxMinor: 300,
   mcc: null,
   stateAgeMsMax: 30_000,
+  engines: 1,
   ...changes,
 });
 

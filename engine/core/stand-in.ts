@@ -24,6 +24,8 @@ export interface StandInRule {
   readonly mcc: ListRule<number> | null;
   /** How old the knowledge of cards may be, milliseconds. */
   readonly stateAgeMsMax: number;
+  /** Most engines that run in a day. */
+  readonly engines: number;
 }
 
 /** A card, its user and its account as they are known. */
@@ -56,6 +58,7 @@ export const standInRefusals = [
   'day_cap',
   'full',
   'lease',
+  'database',
 ] as const;
 export type StandInRefusal = (typeof standInRefusals)[number];
 

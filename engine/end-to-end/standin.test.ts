@@ -247,7 +247,7 @@ t.test(
   'with the journal in PostgreSQL, which hangs: the owner stands in, and answers repeats of any engine',
   async (t) => {
     const { start, sql } = await severalEngines(t);
-    const settings = { DEADLINE_MS: '1500', STANDIN: JSON.stringify({ ...rule, engines: 2 }) };
+    const settings = { DEADLINE_MS: '3000', STANDIN: JSON.stringify({ ...rule, engines: 2 }) };
     const engines = [
       await start({ ...settings, DATA_DIR: folderFor(t) }),
       await start({ ...settings, DATA_DIR: folderFor(t) }),

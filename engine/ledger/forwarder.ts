@@ -35,6 +35,12 @@ export interface ForwarderOptions {
    * @returns the waiter for the partition; null: the message is answered, or is being answered
    */
   guard?(protocol: number, marked: Uint8Array, waiter: Waiter): Waiter | null;
+  /**
+   * Looks at a message that waited until its partition came here.
+   * @param body read during the call only
+   * @returns whether it is answered or refused
+   */
+  isAnswered?(protocol: number, body: Uint8Array, waiter: Waiter): boolean;
 }
 
 /** Messages that wait for an owner: what a partition of 20,000 messages a second gets in two deadlines. */
@@ -181,6 +187,9 @@ export class Forwarder implements Placement {
   #isPlaced(message: Message): boolean {
     const { partition, marked, waiter, peer } = message;
     if (waiter.isSettled) return true;
+    const { hosts, isAnswered } = this.#options;
+    const isHere = hosts[partition]!.lane.isReady;
+    if (isHere && isAnswered?.(waiter.kind, marked.subarray(0, -markBytes), waiter) === true) return true;
     const isTaken =
       peer === null
         ? this.#isTakenHere(partition, marked.subarray(0, -markBytes), 0, waiter)

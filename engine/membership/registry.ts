@@ -56,6 +56,8 @@ export interface RegistryOptions {
   readonly partitionCount: number;
   readonly version: string;
   readonly log: Log;
+  /** A partition was claimed: the claim counts when this resolves. Where it rejects, the partition is claimed again. */
+  claimed?(partition: number): Promise<void>;
 }
 
 /** Where clients, operators and the other engines reach this one. */
@@ -164,6 +166,7 @@ export class Registry {
           ${partitionCount}::integer)`,
     );
     if (row === undefined) return null;
+    await this.#options.claimed?.(partition);
     const { epoch, settledSequence } = row;
     this.#noteOwn({ partition, epoch, holder: id, reservedFor: null });
     return { scope: partitionScope(partition), epoch, holder: id, settledSequence };

@@ -14,7 +14,7 @@ t.test('it is off without the variable, and is read from a value or from a file'
   t.equal(readStandIn('', defaults), null);
   const path = join(folderFor(t), 'standin.json');
   writeFileSync(path, JSON.stringify(rule));
-  const expected = { ...rule, currency: packLetters('USD'), mcc: null, stateAgeMsMax: 30_000 };
+  const expected = { ...rule, currency: packLetters('USD'), mcc: null, stateAgeMsMax: 30_000, engines: 1 };
   t.same(readStandIn(path, defaults), expected);
   t.same(read({}), expected);
   t.same(read({ mcc: { block: ['7995'] } })?.mcc, { block: true, members: new Set([7995]) });

@@ -42,6 +42,7 @@ export function readStandIn(
     perDayMinor: share('perDayMinor'),
     amountMaxMinor: integer('amountMaxMinor', amountMinorMax),
     mcc: readMcc(settings['mcc']),
+    engines,
     stateAgeMsMax: integer('stateAgeMsMax', stateAgeMsMax, defaults.stateAgeMsMax),
   });
 }

@@ -25,6 +25,8 @@ export type JournalLine =
       readonly record: string;
       /** The line of its day has it already. */
       readonly isCounted?: true;
+      /** It counts for the caps alone: whether it is owed, the database of all engines says. */
+      readonly isShared?: true;
     }
   /** The partition has it. */
   | { readonly kind: 'booked'; readonly id: string }

@@ -23,6 +23,7 @@ import { AnswerFlag, EntryKind, EntryStatus } from '../exchange/slab.js';
 import type { Waiter } from '../ledger/waiter.js';
 import { answerBytesMax, type Codec } from '../protocols/codec.js';
 import type { KnownCard, KnownCards } from './known-cards.js';
+import type { SharedApprovals } from './shared-approvals.js';
 import { type JournalLine, readJournal, StandInJournal } from './stand-in-journal.js';
 
 /** Approvals that wait for their partition, some 2 KB of memory each. */
@@ -52,6 +53,11 @@ export interface StandInOptions {
   mayApprove(): boolean;
   /** Brings the record of an approval to its partition. */
   book(partition: number, record: Uint8Array, waiter: Waiter): void;
+  /**
+   * Null: no other engine takes partitions over. Otherwise approvals are there before they leave, for the next owner,
+   * unless the rule says that there is one engine.
+   */
+  readonly shared: Pick<SharedApprovals, 'insert' | 'remove' | 'isAnswering'> | null;
 }
 
 export class StandIn {
@@ -118,6 +124,35 @@ export class StandIn {
 
   async close(): Promise<void> {
     await this.#journal?.close();
+  }
+
+  /**
+   * Takes what the owner of a partition before this one approved and has not booked. Called between the claim of the
+   * partition and its first message. Without STANDIN, too.
+   * @param records as SharedApprovals has them
+   */
+  adopt(partition: number, records: readonly Buffer[]): void {
+    for (const record of records) {
+      const approval = new Approval(partition, record, true);
+      if (this.#unbooked.has(approval.id)) continue;
+      approval.isDurable = true;
+      this.#unbooked.set(approval.id, approval);
+    }
+    if (records.length > 0) {
+      this.#options.log.warn({ partition, approvals: records.length }, 'stand-in approvals of its owner before');
+    }
+  }
+
+  /**
+   * Looks at a message that waited for its partition: what was adopted meanwhile may answer it.
+   * @param body read during the call only
+   * @returns whether it is answered or refused
+   */
+  isAnswered(codec: Codec, body: Uint8Array, waiter: Waiter): boolean {
+    if (this.#unbooked.size === 0 || codec.protocol === Protocol.ledger) return false;
+    const bytes = Buffer.from(body);
+    if (codec.read(this.#request, bytes, 0, bytes.length) !== null) return false;
+    return this.#isAboutUnbooked(new Sent(codec, bytes, waiter), this.#request);
   }
 
   // --- messages -----------------------------------------------------------------------------------------------------
@@ -213,6 +248,7 @@ export class StandIn {
 
   #ownRefusal({ source, id }: Request): StandInRefusal | null {
     if (!this.#options.mayApprove()) return 'lease';
+    if (this.#shares && !this.#options.shared!.isAnswering) return 'database';
     const isFull = this.#unbooked.size >= unbookedMax || this.#exposure.count >= approvalsPerDayMax;
     if (isFull || this.#journal?.hasRoom !== true || this.#unbooked.has(textOf(source, id))) return 'full';
     return null;
@@ -230,15 +266,43 @@ export class StandIn {
     const [record, view, none] = [this.#record, this.#view, { start: 0, end: 0 }];
     const { owner } = card;
     const length = writeRecord(record, view, 0, request, outcome, owner, inner.arrivalMs, request.source, none);
-    const approval = new Approval(partition, Buffer.from(record.subarray(0, length)));
+    const approval = new Approval(partition, Buffer.from(record.subarray(0, length)), this.#shares);
     this.#unbooked.set(approval.id, approval);
     this.#undurable.set(approval, guarded);
     // Before anything is awaited: what comes meanwhile counts on top of it.
     this.#exposure.add(card.token, request.amountMinor);
+    const isShared = this.#share(approval);
     this.#journal!.append(approval.line).then(
-      () => this.#durable(approval, guarded),
+      async () => {
+        approval.isJournaled = true;
+        this.#ended(approval, guarded, await isShared);
+      },
       (error: Error) => this.#lost(approval, guarded, error),
     );
+  }
+
+  /** The next owner would need its approvals, and has them from the database alone. */
+  get #shares(): boolean {
+    const { shared, rule } = this.#options;
+    return shared !== null && rule !== null && rule.engines > 1;
+  }
+
+  /** Null: unknown. */
+  async #share({ isShared, partition, id, record }: Approval): Promise<boolean | null> {
+    return isShared ? this.#options.shared!.insert(partition, id, record).catch(() => null) : true;
+  }
+
+  /** @param isShared null: unknown */
+  #ended(approval: Approval, guarded: GuardedWaiter, isShared: boolean | null): void {
+    if (isShared === true) {
+      this.#durable(approval, guarded);
+      return;
+    }
+    this.#undurable.delete(approval);
+    const refusal = isShared === false ? 'lease' : 'database';
+    this.refused.set(refusal, this.refused.get(refusal)! + 1);
+    if (isShared === null) this.#cancel(approval, guarded);
+    else this.#forget(approval, guarded);
   }
 
   #durable(approval: Approval, guarded: GuardedWaiter): void {
@@ -271,16 +335,30 @@ export class StandIn {
     }
   }
 
-  /** The disk was too slow: its client is refused, and nothing is owed. */
+  /** The disk or the database was too slow, or is away: its client is refused, and nothing is owed. */
   #cancel(approval: Approval, sent: Sent): void {
     this.cancelled++;
+    if (approval.isShared) {
+      this.#withdraw(approval, sent);
+      return;
+    }
     this.#forget(approval, sent);
     this.#journal!.append({ kind: 'cancelled', id: approval.id }).catch(() => undefined);
   }
 
+  /** It may be in the database. Until it is not, its id is refused here: the next owner would answer it as approved. */
+  #withdraw(approval: Approval, sent: Sent): void {
+    approval.isLate = true;
+    approval.isDurable = false;
+    // No insert is on its way any more then.
+    approval.notBeforeMs = this.#options.nowMs() + 2 * this.#options.deadlineMs;
+    this.#refuse(approval, sent);
+  }
+
   #lost(approval: Approval, sent: Sent, error: Error): void {
     this.#undurable.delete(approval);
-    this.#forget(approval, sent);
+    if (approval.isShared) this.#withdraw(approval, sent);
+    else this.#forget(approval, sent);
     this.#options.log.error(
       { error: error.message },
       'the stand-in journal could not be written: no stand-in until the engine is started again',
@@ -305,13 +383,23 @@ export class StandIn {
     const nowMs = this.#options.nowMs();
     for (const approval of this.#unbooked.values()) {
       if (this.#bookings >= bookingsMax) return;
-      if (!approval.isDurable || approval.isBeingBooked || approval.notBeforeMs > nowMs) continue;
+      if (approval.isBeingBooked || approval.notBeforeMs > nowMs || this.#undurable.has(approval)) continue;
+      if (approval.isLate) {
+        this.#remove(approval);
+        continue;
+      }
       this.#bookings++;
       approval.isBeingBooked = true;
       const { partition, record } = approval;
       const ended = (isBooked: boolean, isEmpty: boolean) => this.#bookingEnded(approval, isBooked, isEmpty);
       this.#options.book(partition, record, new BookingWaiter(nowMs, ended));
     }
+  }
+
+  #remove(approval: Approval): void {
+    approval.isBeingBooked = true;
+    const { partition, id, record } = approval;
+    void this.#options.shared!.remove(partition, id, record).then(() => this.#unbooked.delete(id));
   }
 
   #bookingEnded(approval: Approval, isBooked: boolean, isEmpty: boolean): void {
@@ -326,7 +414,8 @@ export class StandIn {
     this.booked++;
     if (isEmpty) this.bookedEmpty++;
     // Lost with a crash: then it is booked again, and moves nothing.
-    this.#journal!.append({ kind: 'booked', id: approval.id }).catch(() => undefined);
+    if (approval.isShared) void this.#options.shared!.remove(approval.partition, approval.id);
+    else this.#journal!.append({ kind: 'booked', id: approval.id }).catch(() => undefined);
   }
 
   // --- journal ------------------------------------------------------------------------------------------------------
@@ -344,10 +433,11 @@ export class StandIn {
     }
   }
 
-  #restoreApproval({ partition, record, isCounted }: JournalLine & { kind: 'approval' }): void {
-    const approval = new Approval(partition, Buffer.from(record, 'base64'));
+  #restoreApproval({ partition, record, isCounted, isShared }: JournalLine & { kind: 'approval' }): void {
+    const approval = new Approval(partition, Buffer.from(record, 'base64'), isShared === true);
     approval.isDurable = true;
-    this.#unbooked.set(approval.id, approval);
+    // The owner of its partition has it from the database, if it was approved at all.
+    if (isShared !== true) this.#unbooked.set(approval.id, approval);
     if (isCounted === true) return;
     this.#exposure.begin(Math.floor(approval.arrivalMs / dayMs));
     this.#exposure.add(approval.card, approval.outcome.approvedAmountMinor);
@@ -358,12 +448,12 @@ export class StandIn {
     const cards = new Map(this.#exposure.cards);
     const approvals = [...this.#unbooked.values()];
     // They follow as lines of their own, which count.
-    const waiting = approvals.filter(({ isDurable }) => !isDurable);
+    const waiting = [...this.#undurable.keys()].filter(({ isJournaled }) => !isJournaled);
     for (const { card, outcome } of waiting) {
       cards.set(card, Math.max(0, (cards.get(card) ?? 0) - outcome.approvedAmountMinor));
     }
     const count = Math.max(0, this.#exposure.count - waiting.length);
-    const durable = approvals.filter(({ isDurable }) => isDurable);
+    const durable = approvals.filter(({ isDurable, isShared }) => isDurable && !isShared);
     const lines = durable.map(({ line }) => ({ ...line, isCounted: true as const }));
     return [{ kind: 'day', day, count, cards: [...cards] }, ...lines];
   }
@@ -376,8 +466,10 @@ export class StandIn {
 export async function hasUnbooked(directory: string): Promise<boolean> {
   const ids = new Set<string>();
   for (const line of await readJournal(directory)) {
-    if (line.kind === 'approval') ids.add(new Approval(line.partition, Buffer.from(line.record, 'base64')).id);
-    else if (line.kind !== 'day') ids.delete(line.id);
+    if (line.kind === 'booked' || line.kind === 'cancelled') ids.delete(line.id);
+    else if (line.kind === 'approval' && line.isShared !== true) {
+      ids.add(new Approval(line.partition, Buffer.from(line.record, 'base64'), false).id);
+    }
   }
   return ids.size > 0;
 }
@@ -391,6 +483,10 @@ class Approval {
   readonly id: string;
   readonly card: string;
   readonly arrivalMs: number;
+  /** It stands in the database of all engines, and this engine's journal only counts it. */
+  readonly isShared: boolean;
+  /** Its line is on the disk. */
+  isJournaled = false;
   isDurable = false;
   /** Its deadline has passed before that: its client was refused. */
   isLate = false;
@@ -400,9 +496,10 @@ class Approval {
   notBeforeMs = 0;
   pauseMs = 0;
 
-  constructor(partition: number, record: Buffer) {
+  constructor(partition: number, record: Buffer, isShared: boolean) {
     this.partition = partition;
     this.record = record;
+    this.isShared = isShared;
     const view = new DataView(record.buffer, record.byteOffset, record.length);
     readRecordRequest(record, view, 0, this.request);
     readRecordOutcome(view, 0, this.outcome);
@@ -412,7 +509,8 @@ class Approval {
   }
 
   get line(): JournalLine & { kind: 'approval' } {
-    return { kind: 'approval', partition: this.partition, record: this.record.toString('base64') };
+    const line = { kind: 'approval' as const, partition: this.partition, record: this.record.toString('base64') };
+    return this.isShared ? { ...line, isShared: true } : line;
   }
 }
 
