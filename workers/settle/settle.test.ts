@@ -352,6 +352,12 @@ t.test('each message type settles its transaction and its account', async (t) =>
   }
 });
 
+/** Every way to cut a list into stretches. */
+function cuts<T>(list: readonly T[]): (readonly T[])[][] {
+  if (list.length === 0) return [[]];
+  return list.flatMap((_, index) => cuts(list.slice(index + 1)).map((rest) => [list.slice(0, index + 1), ...rest]));
+}
+
 /** Rows of an id: the one that what follows the id belongs to comes first. */
 async function occurrences(sql: postgres.Sql, id: string): Promise<(number | null)[][]> {
   const rows = await sql<Record<string, string | null>[]>`
@@ -381,6 +387,15 @@ t.test('an id that is opened again gets a row of its own and changes no other ro
       rows: [
         [0, 1, auth, completed, 0, 70],
         [0, 1, auth, declined, 0, 0],
+      ],
+      books: [1000, 930, 0, 70],
+    },
+    {
+      name: 'approved, and declined with a card that is unknown: what follows belongs to the approval',
+      records: [hold, unknownCard, clear],
+      rows: [
+        [0, 1, auth, completed, 0, 70],
+        [0, null, auth, declined, 0, 0],
       ],
       books: [1000, 930, 0, 70],
     },
@@ -441,11 +456,14 @@ t.test('an id that is opened again gets a row of its own and changes no other ro
   for (const { name, records, rows, books: expectedBooks } of cases) {
     t.test(name, async (t) => {
       const timed = records.map((record, index) => ({ ...record, atMs: 1_750_000_000_000 + index }));
-      for (const isWhole of [true, false]) {
+      for (const stretches of cuts(timed)) {
         await empty(sql);
-        if (isWhole) await settleAll(sql, timed);
-        else for (const [index, record] of timed.entries()) await settleAll(sql, [record], index + 1);
-        const how = isWhole ? 'in one stretch' : 'one by one';
+        let from = 1;
+        for (const stretch of stretches) {
+          await settleAll(sql, stretch, from);
+          from += stretch.length;
+        }
+        const how = `in stretches of ${stretches.map(({ length }) => length).join(', ')}`;
         t.same(await occurrences(sql, 'a'), rows, how);
         t.same(await booksOf(sql), expectedBooks, how);
         t.same((await auditBooks(sql)).findings, [], how);

@@ -148,7 +148,9 @@ export class TransactionFold {
 
   #follow(followUp: FollowUp): void {
     const opened = this.#opened.get(followUp.id);
-    if (opened !== undefined) {
+    // Nothing follows a refusal: the message follows the transaction that had the id before, and settle() sets the
+    // refusal apart.
+    if (opened !== undefined && !opened.isRefusal) {
       applyFollowUp(opened, followUp);
       return;
     }
