@@ -17,7 +17,7 @@ import { linkSettings, protocolSecrets } from '../testing/conformance.js';
 import { startTestEngine, type TestEngine } from '../testing/engine-inside.js';
 import { engineBooks, metric, opsGet, until, untilSettled } from '../testing/engine-process.js';
 import { IsoClient, testPanToken } from '../testing/iso-client.js';
-import { addCard, isoMessage, panOf, repeated } from '../testing/iso-messages.js';
+import { addCard, isoMessage, panOf, repeated, reversalOf } from '../testing/iso-messages.js';
 import { lithicHeaders, marqetaHeaders, stripeHeaders } from '../testing/signing.js';
 
 t.setTimeout(180_000);
@@ -26,6 +26,8 @@ const rule = { currency: 'USD', perCardMinor: 5000, perDayMinor: 50_000, amountM
 const fundsMinor = 1000;
 /** A partition declines it: the funds are less. */
 const amountMinor = 4210;
+/** Of the purchases whose approval the processor does not take. */
+const missedMinor = 200;
 const port = await findFreePort();
 const settings = { ...protocolSecrets, ...linkSettings(folderFor(t), port), DEADLINE_MS: '1500' };
 
@@ -35,10 +37,13 @@ const names = ['Marqeta', 'Lithic', 'Stripe', 'ISO 8583', 'ISO 8583, posted at o
 /** The status and members of an answer, or the fields of a message. */
 type Answer = object;
 
+/** The processor took this engine's approval, or did not (it came too late), or approved without this engine. */
+type Outcome = 'taken' | 'missed' | 'elsewhere';
+
 /** One purchase: its processor may ask about it again, and reports what became of it. */
 interface Purchase {
   ask(isRepeat?: boolean): Promise<Answer>;
-  report(approvedBy: 'engine' | 'processor'): Promise<Answer>;
+  report(outcome: Outcome): Promise<Answer>;
   readonly approval: Answer;
 }
 
@@ -92,9 +97,11 @@ function protocolsOf({ client }: TestEngine, link: () => IsoClient): Protocol[] 
     buy: (amount) => {
       const asked = isoMessage(mti, panOf(index + 1), amount);
       const second = mti[1];
+      const advice = { ...asked, mti: `0${second}20`, 39: '00' };
+      const reversal = reversalOf('0420', asked);
       return {
         ask: (isRepeat = false) => link().ask(isRepeat ? repeated(asked) : asked),
-        report: () => link().ask({ ...asked, mti: `0${second}20`, 39: '00' }),
+        report: (outcome) => link().ask(outcome === 'missed' ? reversal : advice),
         approval: { mti: `0${second}10`, 39: '00', 38: /^[0-9A-Z]{6}$/, 11: asked[11], 37: asked[37], 4: asked[4] },
       };
     },
@@ -125,17 +132,13 @@ function marqeta(post: Post, card: string): Spoken {
       const question = sampleText({ ...sample, token, card_token: card });
       return {
         ask: () => post('/marqeta/jit', question, {}, false),
-        report: (approvedBy) => {
-          const by =
-            approvedBy === 'engine' ? { log: { code: '200' } } : { changes: { standin_approved_by: 'COMMANDO_AUTO' } };
-          const said = {
-            type: 'authorization',
-            state: 'PENDING',
-            token,
-            card,
-            amount: major,
-            jit: { token: jit, method },
-          };
+        report: (outcome) => {
+          const by = {
+            taken: { state: 'PENDING', log: { code: '200' } },
+            missed: { state: 'DECLINED', log: { code: '200', timed_out: true } },
+            elsewhere: { state: 'PENDING', changes: { standin_approved_by: 'COMMANDO_AUTO' } },
+          }[outcome];
+          const said = { type: 'authorization', token, card, amount: major, jit: { token: jit, method } };
           const text = sampleText({ transactions: [marqetaMessage({ ...said, ...by })] });
           return post('/marqeta/webhook', text, marqetaHeaders(text), false);
         },
@@ -158,9 +161,12 @@ function lithic(post: Post, card: string): Spoken {
       );
       return {
         ask: () => post('/lithic/asa', question, lithicHeaders(question)),
-        report: () => {
-          const events = [{ token: event, type: 'AUTHORIZATION', amount }];
-          const text = JSON.stringify(lithicTransaction({ token, card, status: 'PENDING' }, events));
+        report: (outcome) => {
+          const isMissed = outcome === 'missed';
+          const result = isMissed ? 'UNKNOWN_HOST_TIMEOUT' : 'APPROVED';
+          const status = isMissed ? 'DECLINED' : 'PENDING';
+          const events = [{ token: event, type: 'AUTHORIZATION', amount, result }];
+          const text = JSON.stringify(lithicTransaction({ token, card, status }, events));
           return post('/lithic/events', text, lithicHeaders(text));
         },
         approval: { status: 200, body: { token, result: 'APPROVED' } },
@@ -182,11 +188,14 @@ function stripe(post: Post, card: string): Spoken {
       const send = (text: string) => post('/stripe/issuing', text, stripeHeaders(text));
       return {
         ask: () => send(question),
-        report: (approvedBy) => {
-          const reason = approvedBy === 'engine' ? 'webhook_approved' : 'network_fallback';
-          const request = { amount, approved: true, reason, currency: 'usd', created: 1_790_000_000 };
-          const changes = { approved: true, request_history: [request] };
-          const object = stripeAuthorization({ id, card, amount, changes });
+        report: (outcome) => {
+          const reason = { taken: 'webhook_approved', missed: 'webhook_timeout', elsewhere: 'network_fallback' }[
+            outcome
+          ];
+          const approved = outcome !== 'missed';
+          const request = { amount, approved, reason, currency: 'usd', created: 1_790_000_000 };
+          const changes = { approved, status: approved ? 'pending' : 'closed', request_history: [request] };
+          const object = stripeAuthorization({ id, card, amount: approved ? amount : 0, changes });
           return send(JSON.stringify(stripeEvent(`evt_${randomUUID()}`, 'issuing_authorization.created', object)));
         },
         approval: { status: 200, body: { approved: true } },
@@ -232,23 +241,29 @@ t.test('questions of every protocol are approved without their partition, and bo
   disk.holdSyncs();
   const asked = await Promise.all(
     protocols.map(async (protocol) => {
-      const purchase = protocol.buy(amountMinor);
-      return { ...protocol, purchase, answer: await purchase.ask() };
+      const [purchase, missed] = [protocol.buy(amountMinor), protocol.buy(missedMinor)];
+      const [answer, late] = await Promise.all([purchase.ask(), missed.ask()]);
+      t.match(late, missed.approval, `${protocol.name}: within what is left of the cap`);
+      return { ...protocol, purchase, answer, missed };
     }),
   );
-  t.equal(await metric(place, 'standin_approved_total'), protocols.length);
+  t.equal(await metric(place, 'standin_approved_total'), 2 * protocols.length);
   for (const { name, buy, purchase, answer, undecided } of asked) {
     t.match(answer, purchase.approval, `${name}: its own form`);
     t.same(await purchase.ask(true), answer, `${name}: a repeat while the partition hangs`);
     t.match(await buy(amountMinor).ask(), undecided, `${name}: above the cap`);
   }
   await Promise.all(
-    asked.map(async ({ name, purchase, reportedEarly }) => {
-      t.match(await purchase.report('engine'), reportedEarly, `${name}: what follows waits until it is booked`);
+    asked.map(async ({ name, purchase, missed, reportedEarly, undecided }) => {
+      t.match(await missed.report('missed'), undecided, `${name}: a reversal waits until it is booked`);
+      t.match(await purchase.report('taken'), reportedEarly, `${name}: what follows waits until it is booked`);
     }),
   );
   disk.heal();
   await until('every approval is booked', async () => (await metric(place, 'standin_unbooked')) === 0, 30_000);
+  for (const { name, missed, acknowledged } of asked) {
+    t.match(await missed.report('missed'), acknowledged, `${name}: what the processor did not take is released`);
+  }
   const held = async (name: string) => {
     for (const { name: protocol, account, postsAtOnce } of asked) {
       const { held, posted } = await engineBooks(place, account);
@@ -257,7 +272,7 @@ t.test('questions of every protocol are approved without their partition, and bo
   };
   await held('booked once');
   for (const { name, purchase, answer } of asked) t.same(await purchase.ask(true), answer, `${name}: a repeat then`);
-  for (const { name, purchase, acknowledged } of asked) t.match(await purchase.report('engine'), acknowledged, name);
+  for (const { name, purchase, acknowledged } of asked) t.match(await purchase.report('taken'), acknowledged, name);
   await held('its processor reports it');
   await balanced(t, engine);
   for (const { name, account, postsAtOnce } of asked) {
@@ -265,7 +280,10 @@ t.test('questions of every protocol are approved without their partition, and bo
     const marked = transactions.filter(({ row }) => row.detail === detailStandIn);
     const status = postsAtOnce ? TransactionStatus.completed : TransactionStatus.open;
     const decision = { type: 'authorization', approved: true, detail: 'stand_in', amount: amountMinor, checks: [] };
-    t.match(marked, [{ row: { type: MessageType.authorization, status }, decision }], `${name}: shown as stand-in`);
+    const kept = { row: { type: MessageType.authorization, status }, decision };
+    const released = { row: { status: TransactionStatus.reversed }, decision: { ...decision, amount: missedMinor } };
+    const byAmount = marked.toSorted((one, other) => other.decision.amount - one.decision.amount);
+    t.match(byAmount, [kept, released], `${name}: shown as stand-in`);
   }
   await engine.restart();
   for (const { name, purchase, answer } of asked) t.same(await purchase.ask(true), answer, `${name}: after a restart`);
@@ -289,9 +307,9 @@ t.test('what a processor approved for this engine is booked above limits and fun
     const refused = protocol.buy(501);
     await refused.ask();
     const unasked = protocol.buy(amountMinor);
-    t.match(await unasked.report('processor'), acknowledged, name);
-    t.match(await refused.report('processor'), acknowledged, `${name}: it overruled the decline`);
-    for (const purchase of [unasked, refused]) t.match(await purchase.report('processor'), acknowledged, 'again');
+    t.match(await unasked.report('elsewhere'), acknowledged, name);
+    t.match(await refused.report('elsewhere'), acknowledged, `${name}: it overruled the decline`);
+    for (const purchase of [unasked, refused]) t.match(await purchase.report('elsewhere'), acknowledged, 'again');
     const { held, posted } = await engineBooks(place, account);
     const total = amountMinor + 501;
     t.same([held, posted], postsAtOnce ? [0, total] : [total, 0], `${name}: each once`);
