@@ -5,6 +5,7 @@ import { useResource } from '../../kit/resource.js';
 import { href, type PageProps } from '../../kit/router.js';
 import { Failed, Loading } from '../../kit/states.js';
 import { categoryOf } from '../categories.js';
+import { shownEventType } from '../event-words.js';
 import { cardName, DeclineHelp, signedAmount } from '../parts.js';
 import type { Card, WholeTransaction } from '../shapes.js';
 
@@ -60,10 +61,11 @@ export default function TransactionPage({ params }: PageProps) {
       </dl>
       <h2>{t('transaction.life')}</h2>
       <ol class="rows">
-        {events.map((event) => (
+        {events.map((event, index) => (
           <li key={event.requestId} class="row spread">
             <span>
-              {textOf('event', event.type) ?? event.type} {!event.approved && `· ${t('status.declined')}`}
+              {textOf('event', shownEventType(event.type, index)) ?? event.type}{' '}
+              {!event.approved && `· ${t('status.declined')}`}
             </span>
             <span class="row">
               {event.amount !== null && <Money minor={event.amount} currency={currency} />}
