@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { ApiError, call, session } from '../kit/api.js';
 import { Bar, Money, Time } from '../kit/data.js';
-import { moneyText } from '../kit/format.js';
+import { countText, moneyText } from '../kit/format.js';
 import { language, t } from '../kit/messages.js';
 import { href } from '../kit/router.js';
 import { problemText } from '../kit/states.js';
@@ -95,7 +95,17 @@ export function UsedLimits({ shown, currency }: { readonly shown: ShownLimits; r
       )}
       {windows.map((name) => (
         <li key={name}>
-          <UsedWindow name={name} limit={limits[name]!} use={used[name]} currency={currency} />
+          <UsedWindow label={t(`window.${name}`)} limit={limits[name]!} use={used[name]} currency={currency} />
+        </li>
+      ))}
+      {limits.rolling?.map((limit, index) => (
+        <li key={index}>
+          <UsedWindow
+            label={t('rolling.last', { hours: countText(limit.hours, language.value) })}
+            limit={limit}
+            use={{ amount: 0, count: 0, ...used.rolling[index], resetsAt: null }}
+            currency={currency}
+          />
         </li>
       ))}
     </ul>
@@ -103,13 +113,13 @@ export function UsedLimits({ shown, currency }: { readonly shown: ShownLimits; r
 }
 
 interface UsedWindowProps {
-  readonly name: WindowName;
+  readonly label: string;
   readonly limit: NonNullable<Limits[WindowName]>;
   readonly use: ShownLimits['used'][WindowName];
   readonly currency: string;
 }
 
-function UsedWindow({ name, limit, use, currency }: UsedWindowProps) {
+function UsedWindow({ label, limit, use, currency }: UsedWindowProps) {
   const { amount, count } = limit;
   const share = Math.max(
     amount === undefined ? 0 : use.amount / Math.max(1, amount),
@@ -129,10 +139,10 @@ function UsedWindow({ name, limit, use, currency }: UsedWindowProps) {
   return (
     <>
       <span class="row spread">
-        <span>{t(`window.${name}`)}</span>
+        <span>{label}</span>
         <span class="number">{text}</span>
       </span>
-      <Bar share={share} label={`${t(`window.${name}`)}: ${text}`} />
+      <Bar share={share} label={`${label}: ${text}`} />
       {use.resetsAt !== null && (
         <span class="soft small">
           {t('limits.resets')} <Time atMs={Date.parse(use.resetsAt)} withDate />

@@ -1,4 +1,5 @@
 /** What the app reads of the account API's answers: the names are those of /api/openapi.json. */
+import type { RollingWindow } from '../kit/rolling.js';
 
 export interface Image {
   readonly sources: readonly { readonly url: string; readonly type: string; readonly width: number }[];
@@ -44,14 +45,17 @@ export type Limits = {
   readonly perAuthorization?: number;
   readonly verification?: Readonly<Record<string, string>>;
   readonly recurring?: 'allow' | 'block';
-  readonly rolling?: readonly (Window & { readonly hours: number })[];
+  readonly rolling?: readonly RollingWindow[];
 } & {
   readonly [name in WindowName]?: Window;
 } & { readonly [name in ListName]?: { readonly allow?: readonly string[]; readonly block?: readonly string[] } };
 
 export interface ShownLimits {
   readonly limits: Limits;
-  readonly used: Readonly<Record<WindowName, { amount: number; count: number; resetsAt: string | null }>>;
+  readonly used: Readonly<Record<WindowName, { amount: number; count: number; resetsAt: string | null }>> & {
+    /** In the order of `limits.rolling`. */
+    readonly rolling: readonly Required<RollingWindow>[];
+  };
   readonly version: number;
 }
 

@@ -5,7 +5,7 @@ import type { TestApi } from '../../api/testing/api-inside.js';
 import { Customer, pay } from '../../api/testing/customer.js';
 import { demoCardToken, demoOperatorEmail, demoPassword } from '../../deploy/demo.js';
 import { until } from '../../engine/testing/engine-process.js';
-import { type Browser, openBrowser, type Page, type View, views, visit } from '../testing/browser.js';
+import { type Browser, openBrowser, type Page, type View, type Visit, views, visit } from '../testing/browser.js';
 import { startStack } from '../testing/stack.js';
 
 /** Asked for by the shell; a journey's API may have none. */
@@ -18,6 +18,48 @@ async function signIn(page: Page, email: string): Promise<void> {
   await page.locator('[name=password]').fill(demoPassword);
   await page.locator('form button[type=submit]').click();
   await page.locator('#content h1').waitFor();
+}
+
+/** By the keyboard: a window of the last hours is added, corrected, put in force, shown with its use, and removed. */
+async function limitLastHours(t: Test, api: TestApi, page: Page, look: Visit['look']): Promise<void> {
+  const card = page.locator('li.panel', { hasText: `…${demoCardToken.slice(-4)}` });
+  const press = (name: RegExp) => card.getByRole('button', { name, disabled: false }).press('Enter');
+  const windowsAre = async (expected: unknown) => {
+    const [row] = await api.sql`select limits -> 'rolling' as rolling from limits l join cards c on c.id = l.entity_id
+      where l.level = 0 and c.public_id = 'card_demo'`;
+    t.same(row!['rolling'], expected);
+  };
+  const putInForce = async () => {
+    await press(/Show the effect|Wirkung zeigen/);
+    await press(/Put in force|In Kraft setzen/);
+    await press(/Read again|Neu lesen/);
+  };
+  await card.getByText(/^(Change the limits|Grenzen ändern)$/).click();
+  await press(/Add a window|Zeitraum hinzufügen/);
+  await card.locator('[name="rolling.0.hours"]:focus').waitFor();
+  await page.keyboard.type('2161');
+  await card.getByText(/(Hours|Stunden): .* 1 (to|bis) 2[.,]160/).waitFor();
+  await card.getByText(/an amount, a number of payments or both|einen Betrag, eine Zahl von Zahlungen/).waitFor();
+  await look(t, 'limits-last-hours-faulty');
+  const preview = card.getByRole('button', { name: /Show the effect|Wirkung zeigen/ });
+  t.ok(await preview.isDisabled(), 'wrong windows are not sent');
+  for (const typed of ['2160', '900.50', '40']) {
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type(typed);
+    await page.keyboard.press('Tab');
+  }
+  await putInForce();
+  await windowsAre([{ hours: 2160, amount: 90_050, count: 40 }]);
+  await card.getByRole('meter', { name: /^(Last hours|Letzte Stunden): 2[.,]160 USD$/ }).waitFor();
+  await look(t, 'limits-last-hours');
+  await card.getByText(/^(Change the limits|Grenzen ändern)$/).click();
+  await press(/Remove window 1|Zeitraum 1 entfernen/);
+  await card
+    .getByRole('button', { name: /Add a window|Zeitraum hinzufügen/ })
+    .and(page.locator(':focus'))
+    .waitFor();
+  await putInForce();
+  await windowsAre(null);
 }
 
 /** What is done once and for all needs a customer of its own. */
@@ -171,6 +213,7 @@ t.test('two operators act on a customer, each by role, and see what came of it',
         .waitFor();
       await card.getByRole('button', { name: /Read again|Neu lesen/ }).click();
       await card.getByText(/77[.,]50/).waitFor();
+      await limitLastHours(t, api, page, look);
 
       await page
         .getByText(/^(Move money|Geld bewegen)$/)

@@ -310,6 +310,16 @@ t.test('a manager invites people, changes what they may do, and long names widen
       t.match((await owner.get(`/api/cards/${card.id}/limits`)).json.limits, { daily: { count: 3 } });
       await look(t, 'app-limits-count');
 
+      await page.getByRole('button', { name: /^(Add a window|Zeitraum hinzufügen)$/ }).click();
+      await page.locator('[name="rolling.0.hours"]').fill('24');
+      await page.getByRole('button', { name: texts.save }).click();
+      await page.locator('[name="rolling.0.amount"][aria-invalid=true]:focus').fill('250,5');
+      await page.getByRole('button', { name: texts.save }).click();
+      await page.getByRole('meter', { name: /^(Last hours|Letzte Stunden): 24: .*250[.,]50 USD$/ }).waitFor();
+      const rolling = [{ hours: 24, amount: 25_050 }];
+      t.match((await owner.get(`/api/cards/${card.id}/limits`)).json.limits, { daily: { count: 3 }, rolling });
+      await look(t, 'app-limits-last-hours');
+
       // Another one changes them while this page is open: their rule is not overwritten.
       const rule = { mcc: { block: ['7995'] } };
       t.equal((await owner.change('PUT', `/api/cards/${card.id}/limits`, rule)).status, 200);

@@ -117,9 +117,10 @@ function HomeCard({ card, currency }: { readonly card: Card; readonly currency: 
 /** Holds the place of what is used until it is read; it is not shown. */
 function unused(limits: Limits): ShownLimits {
   const none = { amount: 0, count: 0, resetsAt: null };
-  return { limits, used: { daily: none, weekly: none, monthly: none, yearly: none, lifetime: none }, version: 0 };
+  const used = { daily: none, weekly: none, monthly: none, yearly: none, lifetime: none, rolling: [] };
+  return { limits, used, version: 0 };
 }
 
-function hasWindows({ daily, weekly, monthly, yearly, lifetime }: Limits): boolean {
-  return [daily, weekly, monthly, yearly, lifetime].some((window) => window !== undefined);
+function hasWindows({ daily, weekly, monthly, yearly, lifetime, rolling }: Limits): boolean {
+  return [daily, weekly, monthly, yearly, lifetime, rolling].some((window) => window !== undefined);
 }

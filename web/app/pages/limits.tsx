@@ -1,10 +1,12 @@
 /** What may be spent: the limits of a card, an account or a person, replaced as a whole. */
-import { signal, useSignal } from '@preact/signals';
+import { type Signal, signal, useSignal } from '@preact/signals';
 import { call } from '../../kit/api.js';
 import { Button, Field } from '../../kit/controls.js';
-import { minorDigits, minorOf, moneyText } from '../../kit/format.js';
-import { language, t, textOf } from '../../kit/messages.js';
+import { minorDigits, minorOf } from '../../kit/format.js';
+import { t, textOf } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
+import { type RollingWindow, rollingOf, rollingRowsOf } from '../../kit/rolling.js';
+import { RollingFields } from '../../kit/rolling-fields.js';
 import { href, type PageProps } from '../../kit/router.js';
 import { Failed, Loading } from '../../kit/states.js';
 import { ActionError, Done, UsedLimits, useAction } from '../parts.js';
@@ -75,12 +77,16 @@ function Editor({ path, limits, version, currency, reload }: EditorProps) {
   });
   const rules = useSignal<readonly string[]>(rulesOf(limits));
   const faults = useSignal<Typed>({});
+  const rows = useSignal(rollingRowsOf(limits.rolling, currency));
+  const isTried = useSignal(false);
+  const rolling = rollingOf(rows.value, currency);
   const action = useAction();
   const submit = (event: Event) => {
     event.preventDefault();
-    const { body, wrong } = limitsOf(limits, typed.value, rules.value, currency);
+    isTried.value = true;
+    const { body, wrong } = limitsOf(limits, typed.value, rules.value, rolling.windows, currency);
     faults.value = Object.fromEntries(wrong.map((name) => [name, faultText(name, currency)]));
-    if (wrong.length > 0) return;
+    if (wrong.length > 0 || Object.keys(rolling.faults).length > 0) return focusFault(event.currentTarget);
     action.run(async () => {
       const headers = { 'if-match': `"${version}"` };
       lastEffect.value = { path, effect: await call<Effect>('PUT', path, { body, headers }) };
@@ -110,19 +116,15 @@ function Editor({ path, limits, version, currency, reload }: EditorProps) {
           {field(countOf(name), t(`window.${name}`), true)}
         </div>
       ))}
-      {rules.value.length > 0 && <h2>{t('limits.rules')}</h2>}
-      {rules.value.map((name) => (
-        <div key={name} class="row spread">
-          <span>{ruleText(limits, name, currency)}</span>
-          <Button
-            onClick={() => {
-              rules.value = rules.value.filter((one) => one !== name);
-            }}
-          >
-            {t('limits.removeRule')}
-          </Button>
-        </div>
-      ))}
+      <RollingFields
+        rows={rows.value}
+        currency={currency}
+        faults={isTried.value ? rolling.faults : {}}
+        onChange={(changed) => {
+          rows.value = changed;
+        }}
+      />
+      <Rules limits={limits} names={rules} />
       <ActionError action={action} />
       <Done>{lastEffect.value?.path === path && effectText(lastEffect.value.effect)}</Done>
       <div>
@@ -134,6 +136,33 @@ function Editor({ path, limits, version, currency, reload }: EditorProps) {
   );
 }
 
+/** The limits without fields of their own, which can only be removed. */
+function Rules({ limits, names }: { readonly limits: Limits; readonly names: Signal<readonly string[]> }) {
+  return (
+    <>
+      {names.value.length > 0 && <h2>{t('limits.rules')}</h2>}
+      {names.value.map((name) => (
+        <div key={name} class="row spread">
+          <span>{ruleText(limits, name)}</span>
+          <Button
+            onClick={() => {
+              names.value = names.value.filter((one) => one !== name);
+            }}
+          >
+            {t('limits.removeRule')}
+          </Button>
+        </div>
+      ))}
+    </>
+  );
+}
+
+/** The first wrong field takes the focus once it says what is wrong, so that a screen reader reads it. */
+function focusFault(form: EventTarget | null): void {
+  if (!(form instanceof HTMLFormElement)) return;
+  requestAnimationFrame(() => form.querySelector<HTMLElement>('[aria-invalid=true]')?.focus());
+}
+
 const countSuffix = '.count';
 const countOf = (window: string) => window + countSuffix;
 
@@ -142,7 +171,13 @@ function faultText(name: string, currency: string): string {
 }
 
 /** What is typed as limits; rules that the form does not show stay as they are. */
-function limitsOf(before: Limits, typed: Typed, rules: readonly string[], currency: string) {
+function limitsOf(
+  before: Limits,
+  typed: Typed,
+  rules: readonly string[],
+  rolling: readonly RollingWindow[],
+  currency: string,
+) {
   const wrong: string[] = [];
   const amountOf = (name: string): number | undefined => {
     const text = typed[name] ?? '';
@@ -167,33 +202,23 @@ function limitsOf(before: Limits, typed: Typed, rules: readonly string[], curren
   const body = {
     ...(perAuthorization === undefined ? {} : { perAuthorization }),
     ...Object.fromEntries(windows.filter(([, window]) => Object.keys(window).length > 0)),
+    ...(rolling.length === 0 ? {} : { rolling }),
     // Also those that a newer API has and this page cannot name.
     ...Object.fromEntries(rules.map((name) => [name, before[name as keyof Limits]])),
   };
   return { body, wrong };
 }
 
-/** The limits that are no amounts, by name. */
+/** The limits without fields of their own, by name. */
 function rulesOf(limits: Limits): string[] {
-  return Object.keys(limits).filter((name) => name !== 'perAuthorization' && !windowNames.includes(name as 'daily'));
+  const edited: readonly string[] = ['perAuthorization', 'rolling', ...windowNames];
+  return Object.keys(limits).filter((name) => !edited.includes(name));
 }
 
-function rollingText({ hours, amount, count }: NonNullable<Limits['rolling']>[number], currency: string): string {
-  const parts = [
-    ...(amount === undefined ? [] : [moneyText(amount, currency, language.value)]),
-    ...(count === undefined ? [] : [`${count} ×`]),
-  ];
-  return t('limits.inHours', { hours, most: parts.join(', ') });
-}
-
-function ruleText(limits: Limits, name: string, currency: string): string {
+function ruleText(limits: Limits, name: string): string {
   if (name === 'verification') {
     const modes = Object.entries(limits.verification ?? {});
     return t('limits.verification', { list: modes.map(([what, mode]) => `${checkText(what)}: ${mode}`).join(', ') });
-  }
-  if (name === 'rolling') {
-    const all = limits.rolling ?? [];
-    return t('limits.rolling', { list: all.map((window) => rollingText(window, currency)).join(', ') });
   }
   if (name === 'recurring') return t(limits.recurring === 'block' ? 'limits.noRecurring' : 'limits.recurring');
   return listNames.includes(name as 'mcc') ? listText(limits, name as 'mcc') : name;

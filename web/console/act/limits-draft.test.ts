@@ -33,3 +33,10 @@ t.test('a list is edited as a whole, unless the form would take its entries apar
   t.same(limitsOf({ ...draft, 'mcc.allow': '5411' }, 'USD', before).faults, ['mcc.block']);
   t.same(limitsOf({ ...draft, 'merchants.allow': 'ACME STORE other' }, 'USD', before).faults, ['merchants.block']);
 });
+
+t.test('rolling windows are replaced by those of the rows, and leave with the last row', async (t) => {
+  const before: Limits = { daily: { count: 3 }, rolling: [{ hours: 24, amount: 1 }] };
+  const rolling = [{ hours: 1, count: 3 }];
+  t.same(limitsOf(draftOf(before, 'USD'), 'USD', before, rolling).limits, { ...before, rolling });
+  t.same(limitsOf(draftOf(before, 'USD'), 'USD', before, []).limits, { daily: before.daily });
+});

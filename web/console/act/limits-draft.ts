@@ -1,5 +1,6 @@
 /** Limits as the console's form has them, and back. Pure, so that tests read it without a browser. */
 import { amountText, minorOf } from '../../kit/format.js';
+import type { RollingWindow } from '../../kit/rolling.js';
 
 export const windowNames = ['daily', 'weekly', 'monthly', 'yearly', 'lifetime'] as const;
 export const listNames = ['mcc', 'merchants', 'countries', 'channels', 'wallets'] as const;
@@ -21,6 +22,7 @@ export type Limits = {
   readonly perAuthorization?: number;
   readonly verification?: Partial<Record<(typeof verificationNames)[number], string>>;
   readonly recurring?: string;
+  readonly rolling?: readonly RollingWindow[];
 } & Partial<Record<WindowName, WindowLimit>> &
   Partial<Record<ListName, AllowOrBlock>>;
 
@@ -46,7 +48,7 @@ export function draftOf(limits: Limits, currency: string): Draft {
 
 /** What the form has no field for stays as it was. */
 function unshownOf(limits: Limits): Record<string, unknown> {
-  const shown = ['perAuthorization', 'verification', 'recurring', ...windowNames, ...listNames];
+  const shown = ['perAuthorization', 'verification', 'recurring', 'rolling', ...windowNames, ...listNames];
   return Object.fromEntries(Object.entries(limits).filter(([name]) => !shown.includes(name)));
 }
 
@@ -58,11 +60,13 @@ function hasSeparators(list: AllowOrBlock | undefined): boolean {
 /**
  * The limits that a draft means, or the names of the fields that mean nothing.
  * @param before the limits as they are
+ * @param rolling the windows of the last hours, which have rows of their own
  */
 export function limitsOf(
   draft: Draft,
   currency: string,
   before: Limits = {},
+  rolling: readonly RollingWindow[] = before.rolling ?? [],
 ): { readonly limits: Limits; readonly faults: readonly string[] } {
   const faults: string[] = [];
   const read = <T>(name: string, parse: (text: string) => T | null): T | undefined => {
@@ -102,6 +106,7 @@ export function limitsOf(
   const modes = verificationNames.map((name) => [name, chosen[`verification.${name}`]] as const);
   const set = modes.filter(([, mode]) => mode !== undefined);
   if (set.length > 0) limits['verification'] = Object.fromEntries(set);
+  if (rolling.length > 0) limits['rolling'] = rolling;
   if (chosen['recurring'] !== undefined) limits['recurring'] = chosen['recurring'];
   return { limits: limits as Limits, faults };
 }

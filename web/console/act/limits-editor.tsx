@@ -5,6 +5,8 @@ import { Bar, Time } from '../../kit/data.js';
 import { amountText, countText, moneyText } from '../../kit/format.js';
 import { language, t } from '../../kit/messages.js';
 import { type Resource, useResource } from '../../kit/resource.js';
+import { type RollingWindow, rollingOf, rollingRowsOf } from '../../kit/rolling.js';
+import { RollingFields } from '../../kit/rolling-fields.js';
 import { Failed, Loading } from '../../kit/states.js';
 import { type Effect, EffectNote, Fault, may, Needs, riskRoles, useAct } from './acting.js';
 import {
@@ -23,7 +25,7 @@ interface ShownLimits {
   readonly used: Record<
     WindowName,
     { readonly amount: number; readonly count: number; readonly resetsAt: string | null }
-  >;
+  > & { readonly rolling: readonly Required<RollingWindow>[] };
   readonly version: number;
 }
 
@@ -49,7 +51,8 @@ export function LimitsEditor({ level, id, currency }: LimitsEditorProps) {
     <div class="stack">
       <Used shown={shown.value} currency={currency} />
       {may(riskRoles) ? (
-        <Editor key={shown.value.version} shown={shown as Resource<ShownLimits>} path={path} currency={currency} />
+        // Not by version: limits that were saved unchanged keep theirs, and the form would not come back.
+        <Editor key={shown.readAtMs} shown={shown as Resource<ShownLimits>} path={path} currency={currency} />
       ) : (
         <Needs roles={riskRoles} />
       )}
@@ -57,33 +60,40 @@ export function LimitsEditor({ level, id, currency }: LimitsEditorProps) {
   );
 }
 
-/** A bar for each limit of a window: used, of how much, until when. */
+/** A bar for each limit of a window: used, of how much, until when. What is of the last hours has no end. */
 function Used({ shown: { limits, used }, currency }: { readonly shown: ShownLimits; readonly currency: string }) {
-  const bars = windowNames.flatMap((name) => {
-    const { amount, count } = limits[name] ?? {};
-    const { resetsAt, ...so } = used[name];
-    const money = (minor: number) => amountText(minor, currency, language.value);
-    const number = (value: number) => countText(value, language.value);
-    return [
-      ...(amount === undefined
-        ? []
-        : [{ name, resetsAt, used: so.amount, limit: amount, show: money, unit: currency }]),
-      ...(count === undefined ? [] : [{ name, resetsAt, used: so.count, limit: count, show: number, unit: '×' }]),
-    ];
-  });
+  const money = (minor: number) => amountText(minor, currency, language.value);
+  const number = (value: number) => countText(value, language.value);
+  const windows = [
+    ...windowNames.map((name) => ({ label: t(`limit.${name}`), limit: limits[name] ?? {}, ...used[name] })),
+    ...(limits.rolling ?? []).map((limit, index) => ({
+      label: t('rolling.last', { hours: number(limit.hours) }),
+      limit,
+      ...used.rolling[index]!,
+      resetsAt: null,
+    })),
+  ];
+  const bars = windows.flatMap(({ label, limit, amount, count, resetsAt }) => [
+    ...(limit.amount === undefined
+      ? []
+      : [{ label, resetsAt, used: amount, limit: limit.amount, show: money, unit: currency }]),
+    ...(limit.count === undefined
+      ? []
+      : [{ label, resetsAt, used: count, limit: limit.count, show: number, unit: '×' }]),
+  ]);
   if (bars.length === 0) return <p class="soft">{t('limit.none')}</p>;
   return (
     <ul class="stack">
-      {bars.map(({ name, resetsAt, used: so, limit, show, unit }) => (
-        <li key={`${name} ${unit}`}>
+      {bars.map(({ label, resetsAt, used: so, limit, show, unit }, index) => (
+        <li key={index}>
           <div class="row spread">
-            <span>{t(`limit.${name}`)}</span>
+            <span>{label}</span>
             <span class="number">
               {t('limit.usedOf', { used: show(so), limit: show(limit) })}
               <span class="unit">{unit}</span>
             </span>
           </div>
-          <Bar share={limit === 0 ? 1 : so / limit} label={`${t(`limit.${name}`)} ${unit}`} />
+          <Bar share={limit === 0 ? 1 : so / limit} label={`${label} ${unit}`} />
           {resetsAt !== null && (
             <p class="soft">
               {t('limit.until')} <Time atMs={Date.parse(resetsAt)} withDate />
@@ -107,7 +117,10 @@ function Editor({ shown, path, currency }: EditorProps) {
   const draft = useSignal(draftOf(before, currency));
   const preview = useSignal<Preview | null>(null);
   const effect = useSignal<Effect | null>(null);
-  const { limits, faults } = limitsOf(draft.value, currency, before);
+  const rows = useSignal(rollingRowsOf(before.rolling, currency));
+  const rolling = rollingOf(rows.value, currency);
+  const { limits, faults } = limitsOf(draft.value, currency, before, rolling.windows);
+  const isFaulty = faults.length > 0 || Object.keys(rolling.faults).length > 0;
   const set = (name: string) => (value: string) => {
     draft.value = { ...draft.value, [name]: value };
     preview.value = null;
@@ -137,10 +150,19 @@ function Editor({ shown, path, currency }: EditorProps) {
       <summary>{t('limit.change')}</summary>
       <form class="stack" onSubmit={look}>
         <Fields draft={draft.value} faults={faults} currency={currency} set={set} />
+        <RollingFields
+          rows={rows.value}
+          currency={currency}
+          faults={rolling.faults}
+          onChange={(changed) => {
+            rows.value = changed;
+            preview.value = null;
+          }}
+        />
         {preview.value !== null && <PreviewNote preview={preview.value} currency={currency} />}
         <Fault error={act.error} />
         <div class="row">
-          <Button type="submit" isDisabled={act.isBusy || faults.length > 0}>
+          <Button type="submit" isDisabled={act.isBusy || isFaulty}>
             {t('limit.preview')}
           </Button>
           <Button look="main" isDisabled={act.isBusy || preview.value === null} onClick={() => void save()}>
