@@ -69,6 +69,8 @@ async function shows({ page }: Visit, pattern: RegExp): Promise<void> {
 async function walk(t: Test, api: TestApi, seen: Visit): Promise<void> {
   const { page, look, view, expectError } = seen;
   const email = `${fresh('ada')}@example.com`;
+  // The page shows nothing until it knows that there is no session.
+  await page.getByRole('heading', { level: 1 }).waitFor();
   await look(t, 'app-entrance');
   await signUp(seen, email);
   await page.getByText(texts.available).first().waitFor();
