@@ -145,8 +145,9 @@ export async function handOver(superuserUrl: string, owner: string): Promise<voi
       from pg_proc p where pronamespace = current_schema()::regnamespace and pg_get_userbyid(proowner) <> ${owner}
       union all
       select format('alter type %s owner to %I', t.oid::regtype, ${owner}::text)
-      from pg_type t where typnamespace = current_schema()::regnamespace and typtype in ('e', 'd')
-        and pg_get_userbyid(typowner) <> ${owner}`;
+      from pg_type t where typnamespace = current_schema()::regnamespace and pg_get_userbyid(typowner) <> ${owner}
+        and (typtype in ('e', 'd')
+          or exists (select from pg_class c where c.oid = t.typrelid and c.relkind = 'c'))`;
     if (statements.length === 0) return;
     await sql.unsafe(statements.map(({ statement }) => statement).join(';\n')).simple();
   });
