@@ -109,9 +109,12 @@ const owner = fc.record({
   profileVersion: fc.integer({ min: 0, max: 0xffff_ffff }),
 });
 
-/** Fields of a request that are neither slices nor its source, but the count of what no record keeps. */
+/**
+ * Fields of a request that are neither slices nor its source, but for those that no record keeps: the count of unknown
+ * fields, and two that shape only the outcome, which the record has.
+ */
 function plainOf(request: Request): Record<string, unknown> {
-  const { unknownFields: _, ...kept } = request;
+  const { unknownFields: _, wholeMinor: _whole, waitsForOriginal: _waits, ...kept } = request;
   return Object.fromEntries(Object.entries(kept).filter(([, value]) => typeof value !== 'object'));
 }
 
