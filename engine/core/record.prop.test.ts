@@ -110,8 +110,8 @@ const owner = fc.record({
 });
 
 /**
- * Fields of a request that are neither slices nor its source, but for those that no record keeps: the count of unknown
- * fields, and two that shape only the outcome, which the record has.
+ * Fields of a request that are neither slices nor its source. No record keeps the count of unknown fields, nor two
+ * fields that shape only the outcome, which the record has.
  */
 function plainOf(request: Request): Record<string, unknown> {
   const { unknownFields: _, wholeMinor: _whole, waitsForOriginal: _waits, ...kept } = request;
