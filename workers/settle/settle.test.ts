@@ -400,6 +400,19 @@ t.test('an id that is opened again gets a row of its own and changes no other ro
       books: [1000, 930, 0, 70],
     },
     {
+      name: 'approved, declined with a card that is unknown, and revoked for the first: the approval is revoked',
+      records: [
+        hold,
+        unknownCard,
+        { ...hold, type: MessageType.revocation, status: declined, held: -70, spend: -70, opensTransaction: false },
+      ],
+      rows: [
+        [0, 1, auth, declined, 0, 0],
+        [0, null, auth, declined, 0, 0],
+      ],
+      books: [1000, 1000, 0, 0],
+    },
+    {
       name: 'approved twice: what follows belongs to the newer one, and the older hold lapses under its own name',
       records: [
         { ...hold, amount: 30, held: 30, spend: 30 },

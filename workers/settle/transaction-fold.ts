@@ -117,7 +117,8 @@ export class TransactionFold {
   }
 
   /**
-   * @returns the refusal of this stretch that gives its id to the record's opening, and is named by its sequence now
+   * @returns the refusal of this stretch that gives its id to the record's opening, or to the older transaction that the
+   * record follows, and is named by its sequence now
    */
   add(
     record: RecordView,
@@ -142,23 +143,28 @@ export class TransactionFold {
       return refusal;
     }
     // A refused follow-up, a verification, a balance inquiry.
-    if (record.transactionStatus !== TransactionStatus.none) this.#follow(followUpOf(record, id, requestId));
-    return undefined;
+    if (record.transactionStatus === TransactionStatus.none) return undefined;
+    return this.#follow(followUpOf(record, id, requestId));
   }
 
-  #follow(followUp: FollowUp): void {
+  #follow(followUp: FollowUp): OpenedTransaction | undefined {
     const opened = this.#opened.get(followUp.id);
-    // Nothing follows a refusal: the message follows the transaction that had the id before, and settle() sets the
-    // refusal apart.
     if (opened !== undefined && !opened.isRefusal) {
       applyFollowUp(opened, followUp);
-      return;
+      return undefined;
+    }
+    // Nothing follows a refusal: the message follows the transaction that had the id before.
+    if (opened !== undefined) {
+      opened.occurrence = opened.sequence;
+      this.#opened.delete(followUp.id);
+      this.#apart.push(opened);
     }
     const round = this.#followed.get(followUp.id) ?? 0;
     this.#followed.set(followUp.id, round + 1);
     const rows = this.#followUpRounds[round];
     if (rows === undefined) this.#followUpRounds.push([followUp]);
     else rows.push(followUp);
+    return opened;
   }
 
   /** Of type settle_opening. */
