@@ -117,8 +117,8 @@ export class TransactionFold {
   }
 
   /**
-   * @returns the refusal of this stretch that gives its id to the record's opening, or to the older transaction that the
-   * record follows, and is named by its sequence now
+   * @returns the refusal of this stretch that gives its id to the record's opening, or to the older transaction that
+   * the record follows, and is named by its sequence now
    */
   add(
     record: RecordView,
