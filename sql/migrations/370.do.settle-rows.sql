@@ -238,7 +238,7 @@ BEGIN
     WHERE s.level = w.level AND s.entity_id = w.entity;
     GET DIAGNOSTICS row_count = ROW_COUNT;
     -- Updating first and inserting the few that are new is cheaper than ON CONFLICT, which locks every row before it
-    -- updates it. The partition is the only writer, so nobody inserts in between.
+    -- updates it. The partition is the only writer, so no other statement inserts in between.
     IF row_count < last_index - first_index + 1 THEN
       INSERT INTO spend_windows (
         level, entity_id, spend_day, daily_amount, weekly_amount, monthly_amount, yearly_amount, lifetime_amount,
