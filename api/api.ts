@@ -24,6 +24,7 @@ import { Tokens } from './auth/tokens.js';
 import { AuditSealer } from './background/audit-sealer.js';
 import { Housekeeping } from './background/housekeeping.js';
 import { LedgerWatch } from './background/ledger-watch.js';
+import { OpenEntries } from './background/open-entries.js';
 import { Watches } from './background/watches.js';
 import type { ApiConfig } from './config.js';
 import { createDataServices, type DataServices } from './data-services.js';
@@ -207,7 +208,7 @@ export function createServices(config: ApiConfig, log: Log, traces: Traces | nul
     ledgerWatch,
     traces,
     imagePool,
-    housekeeping: createHousekeeping(stores, log),
+    housekeeping: createHousekeeping(stores, data, log),
     generations,
     live,
     telemetry,
@@ -281,8 +282,9 @@ function createSignIn({ config, log, redis, data, stores, program }: SignInParts
   };
 }
 
-function createHousekeeping(stores: Stores, log: Log): Housekeeping {
+function createHousekeeping(stores: Stores, data: DataServices, log: Log): Housekeeping {
   const housekeeping = new Housekeeping(log);
+  const openEntries = new OpenEntries({ ...stores, ...data, log });
   housekeeping.add('audit trail', () => stores.trail.upkeep());
   housekeeping.add('sessions', () => stores.sessions.sweep());
   housekeeping.add('operator sessions', () => stores.operators.sweep());
@@ -291,6 +293,8 @@ function createHousekeeping(stores: Stores, log: Log): Housekeeping {
   housekeeping.add('password links', () => stores.passwordStore.sweep());
   housekeeping.add('images', () => stores.images.sweep());
   housekeeping.add('idempotency keys', () => stores.idempotency.sweep());
+  // Last: it may wait for an engine.
+  housekeeping.add('open entries of the audit trail', () => openEntries.sweep());
   return housekeeping;
 }
 

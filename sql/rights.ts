@@ -87,6 +87,7 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
   audit_trail: { engine: none, api: read },
   audit_head: { engine: none, api: read },
   audit_anchors: { engine: none, api: none },
+  audit_open: { engine: none, api: read },
 
   // Of postgrator.
   schema_version: { engine: read, api: read },
@@ -99,6 +100,7 @@ export const tableRights: Readonly<Record<string, ProcessRights>> = {
 export const functionRights: Readonly<Record<string, readonly ProcessName[]>> = {
   actor_check: ['api'],
   audit_append: ['api'],
+  audit_complete: ['api'],
   audit_seal: ['api'],
   audit_upkeep: ['api'],
   journal_take_over: ['engine'],

@@ -93,9 +93,20 @@ t.test('new limits tell before they are made which open holds they would refuse'
       { heldAmount: 5000, because: ['perAuthorization'] },
     ]);
     t.same(json.usedUp, ['daily'], path);
+    t.same(json.usedUpRolling, [], path);
     t.same((await customer.post(`${path}/limits/effect`, limits)).json, json, 'its owner learns the same');
   }
   t.same((await customer.get(`/api/cards/${card.id}/limits`)).json.limits, {}, 'nothing has changed');
+  // A rolling window counts from when there is one.
+  const path = `/api/cards/${card.id}/limits`;
+  t.equal((await risk.send('PUT', path, { rolling: [{ hours: 6, amount: 1_000_000 }] })).json.effective, true);
+  await pay(api, card.token, { amount: 900 });
+  const rolling = [
+    { hours: 48, amount: 901 },
+    { hours: 6, amount: 5000, count: 1 },
+  ];
+  const { json } = await risk.send('POST', `${path}/effect`, { rolling });
+  t.match(json, { usedUp: [], usedUpRolling: [6] });
 });
 
 t.test('an orphan hold is released once, for a reason, and what was cleared stays', async (t) => {

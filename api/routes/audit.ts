@@ -3,14 +3,28 @@ import { Cursor } from '../http/cursor.js';
 import { periodOf } from '../http/instants.js';
 import { invalid } from '../http/problem.js';
 import { route } from '../http/route.js';
-import { closed, Id, Moment, nullable, oneOf, page, pageQuery, type Static, Timestamp, Type } from '../http/schemas.js';
+import {
+  closed,
+  Id,
+  Moment,
+  nullable,
+  oneOf,
+  Part,
+  page,
+  pageQuery,
+  type Static,
+  Timestamp,
+  Type,
+} from '../http/schemas.js';
 import type { Services } from '../services.js';
-import { type AuditEntry, auditActorKinds } from '../stores/audit.js';
+import { type AuditEntry, auditActorKinds, auditOutcomes } from '../stores/audit.js';
 
 const Nullable = nullable(Type.String());
 const Action = Type.String({ minLength: 1, maxLength: 100, pattern: '^[a-z_.]+$' });
 /** JSON, as a text: which properties changed differs from object to object. */
 const Change = nullable(Type.String(), { description: 'JSON of the properties that changed' });
+
+const Outcome = oneOf(auditOutcomes, { title: 'AuditOutcome' });
 
 const Entry = closed(
   {
@@ -26,7 +40,7 @@ const Entry = closed(
     object: closed({ kind: Nullable, id: Nullable }),
     before: Change,
     after: Change,
-    outcome: oneOf(['done', 'refused', 'asked'], { title: 'AuditOutcome' }),
+    outcome: Outcome,
     place: nullable(Type.Integer({ minimum: 1 }), { description: 'in the chain of hashes; null: not sealed yet' }),
   },
   { title: 'AuditEntry' },
@@ -43,15 +57,20 @@ export function auditRoutes({ trail }: Services) {
       tag: 'operators',
       operationId: 'listAuditEntries',
       summary: 'The audit trail, newest first: who did what, from where, and what it changed',
+      description:
+        'What is asked of the engine has an entry with the outcome `asked`, and one more with what came of it. The ' +
+        'latter is `unknown` where neither the engines nor the settled ledger could say.',
       cached: false,
       schemas: {
         query: pageQuery({
           actor: Type.Optional(Id),
-          object: Type.Optional(Id),
+          // Ids of transactions are the processor's, and a record is named by its place.
+          object: Type.Optional(Type.String(Part)),
           action: Type.Optional(Action),
           movement: Type.Optional(
             Type.String({ ...Id, description: 'a deposit or withdrawal of the account in `object`: its whole story' }),
           ),
+          outcome: Type.Optional(Outcome),
           from: Type.Optional(Moment),
           to: Type.Optional(Moment),
         }),

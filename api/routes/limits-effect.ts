@@ -1,6 +1,7 @@
 /** What new limits would mean before they are made: which open holds they refuse today, which windows are used up. */
 import { channelNames, packLetters } from '../../engine/core/codes.js';
 import { windowNames } from '../../engine/core/limit-names.js';
+import { rollingHoursMax, rollingHoursMin, rollingMax } from '../../engine/core/rolling.js';
 import { compileRules, type Limits, listDeclines, type Rules } from '../../engine/core/rules.js';
 import { type Acting, type Keeper, moneyCallers, riskCallers } from '../auth/principal.js';
 import { notFound } from '../http/problem.js';
@@ -39,7 +40,11 @@ const LimitsEffect = closed(
       { description: `the newest ${shownMax} of \`over\`` },
     ),
     usedUp: Type.Array(oneOf(windowNames, { title: 'WindowName' }), {
-      description: 'windows in which nothing more may be spent under the new limits',
+      description: 'calendar windows in which nothing more may be spent under the new limits',
+    }),
+    usedUpRolling: Type.Array(Type.Integer({ minimum: rollingHoursMin, maximum: rollingHoursMax }), {
+      maxItems: rollingMax,
+      description: 'hours of the rolling windows in which nothing more may be spent under the new limits',
     }),
   },
   { title: 'LimitsEffect' },
@@ -100,13 +105,20 @@ export function effectOf(
       merchant: hold.merchantName ?? hold.merchantId,
       because,
     })),
-    usedUp: windowNames.filter((name) => {
-      const { amount, count } = limits[name] ?? {};
-      return (
-        (amount !== undefined && used[name].amount >= amount) || (count !== undefined && used[name].count >= count)
-      );
-    }),
+    usedUp: windowNames.filter((name) => isUsedUp(limits[name] ?? {}, used[name])),
+    usedUpRolling: (limits.rolling ?? [])
+      .filter((window, index) => isUsedUp(window, used.rolling[index]!))
+      .map(({ hours }) => hours),
   };
+}
+
+interface Spent {
+  readonly amount: number;
+  readonly count: number;
+}
+
+function isUsedUp({ amount = Number.POSITIVE_INFINITY, count = Number.POSITIVE_INFINITY }: Partial<Spent>, so: Spent) {
+  return so.amount >= amount || so.count >= count;
 }
 
 function totalsOf(holds: readonly Hold[]) {

@@ -8,7 +8,9 @@ import { refusalOf } from './database-errors.js';
 import type { Database } from './postgres.js';
 
 export const auditActorKinds = ['user', 'operator', 'key', 'visitor', 'system', 'database'] as const;
-export type AuditOutcome = 'done' | 'refused' | 'asked';
+/** unknown: it was asked of the engine, and what came of it could not be found out. */
+export const auditOutcomes = ['done', 'refused', 'asked', 'unknown'] as const;
+export type AuditOutcome = (typeof auditOutcomes)[number];
 
 export interface AuditEvent {
   /** `object.what_happened` */
@@ -39,12 +41,24 @@ export interface AuditEntry {
   readonly place: number | null;
 }
 
+/** An entry `asked` that has no outcome. */
+export interface OpenEntry {
+  readonly id: number;
+  readonly ageMs: number;
+  readonly action: string;
+  readonly objectId: string;
+  /** Id of the movement or the release, else of the request. */
+  readonly key: string;
+  readonly after: Readonly<Record<string, unknown>> | null;
+}
+
 export interface AuditFilter {
   readonly actor?: string | undefined;
   readonly object?: string | undefined;
   readonly action?: string | undefined;
   /** A deposit or withdrawal of the account that is the object. */
   readonly movement?: string | undefined;
+  readonly outcome?: AuditOutcome | undefined;
   readonly from?: string | undefined;
   /** Exclusive. */
   readonly to?: string | undefined;
@@ -103,12 +117,13 @@ export class AuditTrail {
 
   /** Newest first, one more than `limit` so that the caller knows whether there is more. */
   async list(filter: AuditFilter, beforeId: number, limit: number): Promise<readonly AuditEntry[]> {
-    const { actor, object, action, movement, from, to } = filter;
+    const { actor, object, action, movement, outcome, from, to } = filter;
     return this.#database.run('audit.list', (sql) => {
       const matching = sql`id < ${beforeId}
         ${actor === undefined ? sql`` : sql`and actor_id = ${actor}`}
-        ${object === undefined ? sql`` : sql`and object_id = ${object}`}
+        ${object === undefined ? sql`` : sql`and object_id = any(${this.#panKeys.keptForms(object)})`}
         ${action === undefined ? sql`` : sql`and action = ${action}`}
+        ${outcome === undefined ? sql`` : sql`and outcome = ${outcome}`}
         ${movement === undefined ? sql`` : sql`and after->>'id' = ${movement}`}
         ${from === undefined ? sql`` : sql`and at >= ${from}::timestamptz`}
         ${to === undefined ? sql`` : sql`and at < ${to}::timestamptz`}`;
@@ -126,6 +141,32 @@ export class AuditTrail {
         ) entries
         order by id desc limit ${limit + 1}`;
     });
+  }
+
+  /** Oldest first. @param openMsMin how long an entry has no outcome at least */
+  open(openMsMin: number, limit: number): Promise<readonly OpenEntry[]> {
+    return this.#database.run(
+      'audit.open',
+      (sql) => sql<OpenEntry[]>`
+        select id, extract(epoch from clock_timestamp() - at)::float8 * 1000 as "ageMs", action,
+          object_id as "objectId", key, after
+        from audit_open where at < clock_timestamp() - make_interval(secs => ${openMsMin / 1000})
+        order by id limit ${limit}`,
+    );
+  }
+
+  /** Records what came of an open entry. @returns false: it has an outcome meanwhile */
+  async complete(
+    id: number,
+    outcome: Exclude<AuditOutcome, 'asked'>,
+    found: Readonly<Record<string, string | number | null>>,
+  ): Promise<boolean> {
+    const [row] = await this.#database.run(
+      'audit.complete',
+      (sql) => sql<{ isNew: boolean }[]>`
+        select audit_complete(${id}, ${outcome}, ${sql.json(found)}::jsonb) as "isNew"`,
+    );
+    return row!.isNew;
   }
 
   /** Seals a batch of committed entries. @returns how many; 0 also while another process seals */

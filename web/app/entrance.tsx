@@ -2,12 +2,12 @@
 import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { call, signIn } from '../kit/api.js';
-import { Button, Field } from '../kit/controls.js';
+import { Button, Field, Select } from '../kit/controls.js';
 import { type MessageKey, t } from '../kit/messages.js';
 import { currentPath, go, href } from '../kit/router.js';
 import { SignIn } from '../kit/sign-in.js';
 import { art, artTypes } from './art.js';
-import { ActionError, Done, into, Select, useAction } from './parts.js';
+import { ActionError, Done, into, useAction } from './parts.js';
 
 const currencies = ['USD', 'EUR', 'GBP', 'CHF', 'JPY'] as const;
 

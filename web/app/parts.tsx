@@ -279,31 +279,6 @@ export function Done({ children }: { readonly children: ComponentChildren }) {
   );
 }
 
-interface SelectProps {
-  readonly label: string;
-  readonly name: string;
-  readonly value: string;
-  readonly options: readonly (readonly [value: string, label: string])[];
-  readonly onChange: (value: string) => void;
-}
-
-export function Select({ label, name, value, options, onChange }: SelectProps) {
-  return (
-    <div class="field">
-      <label>
-        {label}
-        <select name={name} value={value} onChange={(event) => onChange(event.currentTarget.value)}>
-          {options.map(([one, text]) => (
-            <option key={one} value={one}>
-              {text}
-            </option>
-          ))}
-        </select>
-      </label>
-    </div>
-  );
-}
-
 let unanswered = { text: '', key: '' };
 
 /** A POST whose repeat, after an answer that was lost, does nothing twice. */

@@ -173,6 +173,14 @@ async function quarantineJourney(t: Test, browser: Browser, api: TestApi, view: 
   });
 }
 
+/** A deposit whose API process ended before the engine was asked, as the sweep completes it. */
+async function cutOffDeposit({ sql }: TestApi): Promise<void> {
+  const context = { kind: 'operator', id: 'op_demo', request: 'req-cut-off' };
+  await sql`select audit_append(${sql.json(context)}::jsonb, 'account.deposit', 'account', 'acct_demo', null,
+    '{"id": "dep_cut_off", "amount": 1, "currency": "USD"}', 'asked')`;
+  await sql`select audit_complete(id, 'unknown', '{"reason": "no_decision"}') from audit_open`;
+}
+
 t.test('two operators act on a customer, each by role, and see what came of it', { timeout: 600_000 }, async (t) => {
   const api = await startStack(t, { env: { FUNDING_APPROVAL_MINOR: '1000' } });
   const passwordHash = await api.api.services.passwords.hash(demoPassword);
@@ -204,7 +212,7 @@ t.test('two operators act on a customer, each by role, and see what came of it',
       await card.getByText(/^(Change the limits|Grenzen ändern)$/).click();
       await card.locator('[name="daily.amount"]').fill('77.50');
       await card.getByRole('button', { name: /Show the effect|Wirkung zeigen/ }).click();
-      await card.getByText(/0 (of|von) \d+/).waitFor();
+      await card.getByText(/0 (of|von) \d+ (open holds|Reservierungen)/).waitFor();
       await look(t, 'limits-effect');
       await card.getByRole('button', { name: /Put in force|In Kraft setzen/ }).click();
       await card
@@ -277,6 +285,15 @@ t.test('two operators act on a customer, each by role, and see what came of it',
       await page.goto(`${console}/audit?action=funding.approved`);
       await page.getByText('funding.approved').first().waitFor();
       await look(t, 'audit');
+      await cutOffDeposit(api);
+      await page.goto(`${console}/audit`);
+      await page.locator('[name=outcome]').selectOption('unknown');
+      await page.getByRole('button', { name: /^(Search|Suchen)$/ }).click();
+      await page
+        .getByRole('cell', { name: /^(outcome unknown|Ausgang unbekannt) ?(whole story|ganze Geschichte)$/ })
+        .first()
+        .waitFor();
+      await look(t, 'audit-unknown');
       await page.goto(`${console}/quarantine`);
       await page.getByText(/Nothing is quarantined|Nichts ist in Quarantäne/).waitFor();
       await look(t, 'quarantine');

@@ -63,3 +63,28 @@ export function Field({ label, name, value, onInput, hint, fault, ...input }: Fi
     </div>
   );
 }
+
+interface SelectProps {
+  readonly label: string;
+  readonly name: string;
+  readonly value: string;
+  readonly options: readonly (readonly [value: string, label: string])[];
+  readonly onChange: (value: string) => void;
+}
+
+export function Select({ label, name, value, options, onChange }: SelectProps) {
+  return (
+    <div class="field">
+      <label>
+        {label}
+        <select name={name} value={value} onChange={(event) => onChange(event.currentTarget.value)}>
+          {options.map(([one, text]) => (
+            <option key={one} value={one}>
+              {text}
+            </option>
+          ))}
+        </select>
+      </label>
+    </div>
+  );
+}

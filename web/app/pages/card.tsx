@@ -1,7 +1,7 @@
 /** One card: may it pay, how much is left, and what can be done about it. */
 import { useSignal } from '@preact/signals';
 import { call } from '../../kit/api.js';
-import { Button, Field } from '../../kit/controls.js';
+import { Button, Field, Select } from '../../kit/controls.js';
 import { durationText } from '../../kit/format.js';
 import { language, t } from '../../kit/messages.js';
 import { type Resource, useResource } from '../../kit/resource.js';
@@ -15,7 +15,6 @@ import {
   into,
   movesMoney,
   post,
-  Select,
   TransactionList,
   UsedLimits,
   useAction,

@@ -1,12 +1,12 @@
 /** A new card: its name, its kind, and what it may spend a day. */
 import { useSignal } from '@preact/signals';
-import { Button, Field } from '../../kit/controls.js';
+import { Button, Field, Select } from '../../kit/controls.js';
 import { minorOf } from '../../kit/format.js';
 import { t } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
 import { go } from '../../kit/router.js';
 import { Empty, Failed, Loading } from '../../kit/states.js';
-import { ActionError, into, post, Select, useAction } from '../parts.js';
+import { ActionError, into, post, useAction } from '../parts.js';
 import { type Account, type Card, type List, lastLists } from '../shapes.js';
 
 const types = ['virtual', 'single_use', 'merchant_locked'] as const;

@@ -1,12 +1,12 @@
 /** The people of a company, for those who manage it: who is here, who may do what, and whom they have invited. */
 import { useSignal } from '@preact/signals';
 import { call } from '../../kit/api.js';
-import { Button, Field } from '../../kit/controls.js';
+import { Button, Field, Select } from '../../kit/controls.js';
 import { Time } from '../../kit/data.js';
 import { t } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
 import { Failed, Forbidden, Loading, NotReadAgain } from '../../kit/states.js';
-import { ActionError, Done, into, me, post, Select, useAction } from '../parts.js';
+import { ActionError, Done, into, me, post, useAction } from '../parts.js';
 import type { Effect, List } from '../shapes.js';
 import { effectText } from './card.js';
 

@@ -2,13 +2,13 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { call, fetchAnswer } from '../../kit/api.js';
-import { Button, Field } from '../../kit/controls.js';
+import { Button, Field, Select } from '../../kit/controls.js';
 import { minorDigits, minorOf } from '../../kit/format.js';
 import { t } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
 import { go, type PageProps } from '../../kit/router.js';
 import { Empty, Failed, Loading } from '../../kit/states.js';
-import { ActionError, cardName, Done, Select, TransactionList, useAction } from '../parts.js';
+import { ActionError, cardName, Done, TransactionList, useAction } from '../parts.js';
 import { type Account, type Card, type List, lastLists, type Transaction } from '../shapes.js';
 
 const statuses = ['pending', 'completed', 'reversed', 'expired', 'declined'] as const;

@@ -33,6 +33,8 @@ interface Preview {
   readonly open: { readonly count: number; readonly amount: number };
   readonly over: { readonly count: number; readonly amount: number };
   readonly usedUp: readonly WindowName[];
+  /** In hours. */
+  readonly usedUpRolling: readonly number[];
 }
 
 interface LimitsEditorProps {
@@ -213,15 +215,19 @@ function Fields({ draft, faults, currency, set }: FieldsProps) {
 }
 
 function PreviewNote({
-  preview: { open, over, usedUp },
+  preview: { open, over, usedUp, usedUpRolling },
   currency,
 }: {
   readonly preview: Preview;
   readonly currency: string;
 }) {
   const money = (minor: number) => moneyText(minor, currency, language.value);
+  const windows = [
+    ...usedUp.map((name) => t(`limit.${name}`)),
+    ...usedUpRolling.map((hours) => t('rolling.last', { hours: countText(hours, language.value) })),
+  ];
   return (
-    <div role="status" class={over.count > 0 || usedUp.length > 0 ? 'warn' : ''}>
+    <div role="status" class={over.count > 0 || windows.length > 0 ? 'warn' : ''}>
       <p>
         {t('limit.effect', {
           over: over.count,
@@ -230,9 +236,7 @@ function PreviewNote({
           openAmount: money(open.amount),
         })}
       </p>
-      {usedUp.length > 0 && (
-        <p>{t('limit.usedUp', { windows: usedUp.map((name) => t(`limit.${name}`)).join(', ') })}</p>
-      )}
+      {windows.length > 0 && <p>{t('limit.usedUp', { windows: windows.join(', ') })}</p>}
     </div>
   );
 }

@@ -1,6 +1,6 @@
 /** Who did what to what, from where, and what it changed. */
 import { useSignal } from '@preact/signals';
-import { Button, Field } from '../../kit/controls.js';
+import { Button, Field, Select } from '../../kit/controls.js';
 import { Table, Time } from '../../kit/data.js';
 import { t } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
@@ -20,6 +20,8 @@ interface Entry {
 }
 
 const filters = ['actor', 'object', 'action', 'movement', 'from', 'to'] as const;
+const outcomes = ['asked', 'done', 'refused', 'unknown'] as const;
+const isOutcome = (text: string): text is (typeof outcomes)[number] => (outcomes as readonly string[]).includes(text);
 
 export default function Audit({ query }: PageProps) {
   if (!may(riskRoles)) {
@@ -40,7 +42,11 @@ export default function Audit({ query }: PageProps) {
 }
 
 function Filters({ query }: { readonly query: URLSearchParams }) {
-  const typed = useSignal(Object.fromEntries(filters.map((name) => [name, query.get(name) ?? ''])));
+  const names = [...filters, 'outcome'];
+  const typed = useSignal(Object.fromEntries(names.map((name) => [name, query.get(name) ?? ''])));
+  const put = (name: string) => (value: string) => {
+    typed.value = { ...typed.value, [name]: value };
+  };
   return (
     <form
       class="stack"
@@ -59,11 +65,16 @@ function Filters({ query }: { readonly query: URLSearchParams }) {
             type={name === 'from' || name === 'to' ? 'date' : 'text'}
             maxLength={100}
             value={typed.value[name] ?? ''}
-            onInput={(value) => {
-              typed.value = { ...typed.value, [name]: value };
-            }}
+            onInput={put(name)}
           />
         ))}
+        <Select
+          label={t('audit.outcome')}
+          name="outcome"
+          value={typed.value['outcome'] ?? ''}
+          options={[['', t('audit.outcome.any')], ...outcomes.map((one) => [one, t(`audit.outcome.${one}`)] as const)]}
+          onChange={put('outcome')}
+        />
       </div>
       <div>
         <Button type="submit">{t('customers.search')}</Button>
@@ -104,11 +115,15 @@ function Entries({ query }: { readonly query: URLSearchParams }) {
 
 /** A movement of money has an entry before the engine is asked, and one with what came of it. */
 function Outcome({ entry: { action, object, outcome, after } }: { readonly entry: Entry }) {
-  if (!/^account\.(?:deposit|withdrawal)$/.test(action) || object.id === null || after === null) return <>{outcome}</>;
+  const word = isOutcome(outcome) ? t(`audit.outcome.${outcome}`) : outcome;
+  const shown = outcome === 'unknown' ? <strong>{word}</strong> : word;
+  if (!/^account\.(?:deposit|withdrawal)$/.test(action) || object.id === null || after === null) {
+    return <>{shown}</>;
+  }
   const { id, funding } = JSON.parse(after) as { readonly id?: string; readonly funding?: string };
   return (
     <>
-      {outcome}
+      {shown}
       {id !== undefined && (
         <a href={href(`/audit?${new URLSearchParams({ object: object.id, movement: id })}`)}>{t('audit.story')}</a>
       )}
