@@ -1,6 +1,7 @@
 /** What both pages have around their content: start, name, navigation, language, theme, and who is signed in. */
 import { signal } from '@preact/signals';
 import { type ComponentChildren, render } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 import { type PageName, session, signOut, startSession } from './api.js';
 import { Button } from './controls.js';
 import { KeyHelp, startKeys, useKeys } from './keys.js';
@@ -74,6 +75,13 @@ function Inside({ name, routes, extra, searchPath }: ShellProps) {
       ? []
       : [{ keys: '/', title: 'keys.search' as const, run: () => toSearch(searchPath) }]),
   ]);
+  const path = currentPath();
+  const nav = useRef<HTMLElement>(null);
+  // On a phone the line of links scrolls, and the one of the page that is shown may be beside the window.
+  useEffect(() => {
+    const link = nav.current?.querySelector('[aria-current]');
+    link?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [path, language.value]);
   return (
     <>
       <a class="skip-link" href="#content">
@@ -83,11 +91,11 @@ function Inside({ name, routes, extra, searchPath }: ShellProps) {
         <a class="name" href={href('/')}>
           {t(name)}
         </a>
-        <nav class="row" aria-label={t('shell.navigation')}>
+        <nav class="row" ref={nav} aria-label={t('shell.navigation')}>
           {routes
             .filter(({ nav }) => nav)
-            .map(({ path, title }) => (
-              <a key={path} href={href(path)} aria-current={currentPath() === path ? 'page' : undefined}>
+            .map(({ path: of, title }) => (
+              <a key={of} href={href(of)} aria-current={path === of ? 'page' : undefined}>
                 {t(title)}
               </a>
             ))}

@@ -1,7 +1,7 @@
 /**
  * Journeys through the pages in Debian's Chromium. A journey fails on an error in the browser's console, which names
- * violations of the policy too. It fails on a finding of axe, and on a page that is wider than its window. The only
- * importer of playwright-core.
+ * violations of the policy too. It fails on a finding of axe, on a page that is wider than its window, and on links of
+ * the navigation that cover each other. The only importer of playwright-core.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -59,7 +59,10 @@ export interface Visit {
   evaluate<T>(expression: string): Promise<T>;
   /** Errors of the console that the journey provokes and expects. */
   expectError(pattern: RegExp): void;
-  /** Holds the page against axe and its width; SCREENSHOTS=1 keeps a picture of it. @param name of what is shown */
+  /**
+   * Holds the page against axe, its width and its navigation; SCREENSHOTS=1 keeps a picture of it.
+   * @param name of what is shown
+   */
   look(t: Test, name: string): Promise<void>;
 }
 
@@ -127,4 +130,15 @@ async function look(t: Test, { page, view, evaluate }: Visit, name: string): Pro
   t.same(found, [], `axe finds nothing in ${name}`);
   const overflow = await evaluate<number>('document.documentElement.scrollWidth - innerWidth');
   t.ok(overflow <= 0, `${name} is not wider than the window`);
+  const overlapping = await evaluate<string[]>(`(() => {
+    const boxes = [...document.querySelectorAll('nav a')].map((link) => {
+      const range = document.createRange();
+      range.selectNodeContents(link);
+      return [link.textContent, range.getBoundingClientRect()];
+    });
+    return boxes.flatMap(([text, one], at) => boxes.slice(at + 1).filter(([, other]) =>
+      one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom,
+    ).map(([of]) => text + ' over ' + of));
+  })()`);
+  t.same(overlapping, [], `no link of the navigation covers another one in ${name}`);
 }
