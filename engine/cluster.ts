@@ -14,6 +14,7 @@ import type { Forwarder } from './ledger/forwarder.js';
 import { looksAt, type PartitionLooks } from './ledger/ledger-reader.js';
 import type { PartitionHost } from './ledger/partition-host.js';
 import type { Router } from './ledger/router.js';
+import { DeathWatch } from './membership/death-watch.js';
 import { Mover } from './membership/mover.js';
 import { Registry } from './membership/registry.js';
 import { describeEngines, type View } from './membership/view.js';
@@ -120,6 +121,7 @@ export class Cluster implements Ownership {
   readonly #parts: ClusterParts;
   readonly #server: PeerServer;
   readonly #mover: Mover;
+  readonly #deathWatch: DeathWatch;
   readonly #looks: PartitionLooks;
   readonly #foreignIds: ForeignIds;
   /** Engines that report the ids that they see first. */
@@ -155,6 +157,12 @@ export class Cluster implements Ownership {
         call: (method, payload, from) => this.#called(method, payload, from),
       },
     });
+    this.#deathWatch = new DeathWatch({
+      registry,
+      isConnected: (engineId) => links.isConnected(engineId),
+      changed: () => this.#mover.wake(),
+      leaseMs: config.leaseMs,
+    });
     this.#mover = new Mover({
       registry,
       partitions: hosts,
@@ -162,6 +170,7 @@ export class Cluster implements Ownership {
         const answer = await links.call(engineId, 'handover', { partition, takes: true }, handoverTimeoutMs);
         return typeof answer === 'number' ? answer : answer === true;
       },
+      isSuspected: (engineId) => this.#deathWatch.isSuspected(engineId),
       tellReady: (engineId, partition) => links.call(engineId, 'taken', { partition }, handoverTimeoutMs),
       log,
     });
@@ -181,6 +190,7 @@ export class Cluster implements Ownership {
     this.#base.progress.setEngines(engines.length);
     this.#links.setPeers(peers.map(({ id, peerHost, peerPort }) => ({ id, host: peerHost, port: peerPort })));
     this.#parts.forwarder.wake();
+    this.#deathWatch.look();
   }
 
   async #called(method: string, payload: unknown, from: string): Promise<unknown> {
@@ -276,6 +286,7 @@ export class Cluster implements Ownership {
   }
 
   partitionChanged(): void {
+    this.#deathWatch.look();
     this.#mover.wake();
   }
 
@@ -296,6 +307,7 @@ export class Cluster implements Ownership {
     this.#isStopped = true;
     this.#foreignIds.stop();
     this.#mover.stop();
+    this.#deathWatch.stop();
     this.#server.close();
     this.#links.close();
     await this.#registry.stop();

@@ -34,7 +34,7 @@ export interface LedgerEvents {
   revoking(count: number): void;
   /** Settling has set a record apart. */
   quarantined(): void;
-  /** The state of a partition is another one. */
+  /** The state of a partition is another one, or of a connection to another engine. */
   partitionChanged(): void;
   /** Another engine may be the writer of what this one would approve: see Ownership. Asked twice a batch. */
   mayApprove(): boolean;
@@ -64,7 +64,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
       new PartitionHost(partition, config, progress, database, shipper, nowMs, hostEvents, log, journal, threads),
   );
   const { placement, looks, cluster } =
-    config.journal === 'local' ? alone(hosts) : amongEngines(base, hosts, standIn!, shared!);
+    config.journal === 'local' ? alone(hosts) : amongEngines(base, events, hosts, standIn!, shared!);
   const { partitionCount, seenIdsMax: idsPerPartition, cardsMax: cardsPerPartition } = config;
   const readerPartition = () => placement.readerPartition;
   const router = new Router({
@@ -115,12 +115,21 @@ function alone(hosts: readonly PartitionHost[]) {
   return { placement: new LocalPlacement(hosts), looks: looksAt(hosts), cluster: null };
 }
 
-function amongEngines(base: EngineBase, hosts: readonly PartitionHost[], standIn: StandIn, shared: SharedApprovals) {
+function amongEngines(
+  base: EngineBase,
+  events: LedgerEvents,
+  hosts: readonly PartitionHost[],
+  standIn: StandIn,
+  shared: SharedApprovals,
+) {
   const codecs = createCodecs(base.config);
   const { config, holder, nowMs } = base;
   const { registry, links } = clusterLinks(
     base,
-    () => forwarder.wake(),
+    () => {
+      forwarder.wake();
+      events.partitionChanged();
+    },
     async (partition) => standIn.adopt(partition, await shared.read(partition)),
   );
   const forwarder = new Forwarder({

@@ -25,7 +25,7 @@ export interface Ownership {
   leave(): Promise<boolean>;
   /** Behind the last decision. */
   stop(): Promise<void>;
-  /** Called when the state of a partition of this engine is another one. */
+  /** Called when the state of a partition of this engine is another one, or of a connection to another engine. */
   partitionChanged(): void;
   /** The time of the lease is over: another engine may be a writer by now. */
   readonly isLapsed: boolean;

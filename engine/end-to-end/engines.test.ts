@@ -57,14 +57,17 @@ t.test("each engine reports Marqeta's calls at all engines, and in /health its o
 });
 
 t.test('an engine that dies is replaced, and what it approved is known to the others', async (t) => {
-  const { start } = await severalEngines(t);
-  const [first, second] = (await Promise.all([start(), start()])) as [Engine, Engine];
+  const { start, sql } = await severalEngines(t);
+  const lease = { LEASE_MS: '9000' };
+  const [first, second] = (await Promise.all([start(lease), start(lease)])) as [Engine, Engine];
   await untilSpread([first, second]);
   for (let account = 1; account <= accounts; account++) {
     t.ok(answerOf(await first.client.authorize(`before-${account}`, card(account), 60_000)).approved);
   }
   await first.kill('SIGKILL');
   await until('the other engine has all partitions', async () => (await owned(second)) === 6);
+  const dead = await sql`select declared_dead as times from engines where renewed_at is null`;
+  t.same(dead, [{ times: 1 }], 'its lease did not have to end');
   for (let account = 1; account <= accounts; account++) {
     t.equal(answerOf(await second.client.authorize(`before-${account}`, card(account), 60_000)).approved, true);
     const more = answerOf(await second.client.authorize(`after-${account}`, card(account), 60_000));

@@ -109,6 +109,8 @@ class TestEngine {
   readonly mover: Mover;
   readonly fakes: readonly FakePartition[];
   isDead = false;
+  /** Other engines that may have died. */
+  readonly suspected = new Set<string>();
   /** What waits for a minute or longer. */
   readonly later: (() => void)[] = [];
 
@@ -129,6 +131,7 @@ class TestEngine {
     this.mover = new Mover({
       registry: this.registry,
       partitions: this.fakes,
+      isSuspected: (engineId) => this.suspected.has(engineId),
       askHandover: (to, partition) => stage.askHandover(this, to, partition),
       tellReady: async (to, partition) => stage.engines.find(({ id }) => id === to)?.mover.isTaken(partition),
       log,
@@ -317,6 +320,41 @@ t.test('a dead engine is replaced, and one that returns drops what is not its ow
   );
   c.wake();
   await stage.untilSpread([a, c]);
+  t.same(stage.journals.faults, []);
+});
+
+t.test('what an engine has that may have died is prepared elsewhere, until it is dead or lives', async (t) => {
+  const stage = await Stage.open(t, 6);
+  const [a, b, c] = [await stage.join(), await stage.join(), await stage.join()];
+  await stage.untilSpread();
+  const prepared = () =>
+    [a, b].flatMap(({ fakes }) => fakes.filter((fake) => fake.isPrepared && fake.state === 'away'));
+  const suspect = (isSuspected: boolean) => {
+    for (const { suspected, mover } of [a, b]) {
+      if (isSuspected) suspected.add(c.id);
+      else suspected.delete(c.id);
+      mover.wake();
+    }
+  };
+  const expected = [...c.ready];
+  suspect(true);
+  await until('its heirs have prepared its partitions', () => prepared().length === 2);
+  t.same(
+    prepared()
+      .map(({ partition }) => partition)
+      .sort(),
+    expected,
+  );
+  t.same(c.ready, expected, 'none has moved');
+  suspect(false);
+  await until('they have dropped them', () => prepared().length === 0);
+  // Longer than it may take: what is free is taken over before that.
+  const slow = new Promise<void>(() => undefined);
+  for (const { fakes } of [a, b]) for (const fake of fakes) fake.prepare = () => slow;
+  suspect(true);
+  c.die();
+  await stage.lapse([c]);
+  await stage.untilSpread([a, b]);
   t.same(stage.journals.faults, []);
 });
 

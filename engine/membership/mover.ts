@@ -55,6 +55,8 @@ export interface MoverOptions {
   readonly askHandover: (engineId: string, partition: number) => Promise<Handover>;
   /** Lets an engine know that what it gave is ready here. May reject. */
   readonly tellReady: (engineId: string, partition: number) => Promise<unknown>;
+  /** That engine may have died: its next owners prepare what it has. Followed by wake(). */
+  readonly isSuspected?: (engineId: string) => boolean;
   readonly log: Log;
   /** Tests rest longer, or not at all. */
   readonly restMs?: number;
@@ -76,7 +78,7 @@ class Slot {
   failures = 0;
   notBeforeMs = 0;
   cancelRetry = (): void => undefined;
-  /** While a holder is asked: it has died, or has released the partition. */
+  /** While a holder is asked, or the partition is prepared: it has died, or has released the partition. */
   holderGone = (): void => undefined;
   /** After it was given: the next owner has started it. */
   taken = (): void => undefined;
@@ -121,8 +123,19 @@ export class Mover {
     if (!this.#isStarted || this.#isStopped) return;
     const { view } = this.#options.registry;
     const plan = planPartitions(view, this.#slots.length);
-    for (const lease of view.leases) this.#step(this.#slots[lease.partition]!, lease, plan, view);
+    const heirs = this.#heirs(view);
+    for (const lease of view.leases) this.#step(this.#slots[lease.partition]!, lease, plan, view, heirs);
     this.#tellWaiting();
+  }
+
+  /** The plan, should the engines have died that may have. */
+  #heirs(view: View): readonly (string | null)[] {
+    const { isSuspected = () => false } = this.#options;
+    const engines = view.engines.filter(({ id }) => !isSuspected(id));
+    if (engines.length === view.engines.length) return [];
+    const isLost = new Set(view.engines.filter(({ id }) => isSuspected(id)).map(({ id }) => id));
+    const heirs = planPartitions({ ...view, engines }, this.#slots.length);
+    return heirs.map((heir, partition) => (isLost.has(view.leases[partition]!.holder ?? '') ? heir : null));
   }
 
   /** This engine has what the plan gives it, and nothing else. */
@@ -137,13 +150,20 @@ export class Mover {
     );
   }
 
-  #step(slot: Slot, lease: LeaseEntry, plan: readonly (string | null)[], view: View): void {
+  #step(
+    slot: Slot,
+    lease: LeaseEntry,
+    plan: readonly (string | null)[],
+    view: View,
+    heirs: readonly (string | null)[],
+  ): void {
     const { id } = this.#options.registry;
     const planned = plan[lease.partition]!;
+    const isHeir = heirs[lease.partition] === id && !this.#isLeaving;
     const { host, fence } = slot;
     const isOurs = lease.holder === id;
     const isFree = !view.engines.some((engine) => engine.id === lease.holder);
-    if (slot.work === 'moving' && isFree) slot.holderGone();
+    if ((slot.work === 'moving' || slot.work === 'preparing') && isFree) slot.holderGone();
     // It would take over what is another engine's since.
     if (slot.work === 'starting' && !isOurs && lease.epoch > (fence?.epoch ?? 0)) void host.drop();
     if (slot.work !== 'idle' || host.state === 'stopped' || this.#nowMs() < slot.notBeforeMs) return;
@@ -154,14 +174,21 @@ export class Mover {
     }
     if (planned !== id || this.#isLeaving) {
       if (isOurs) this.#run(slot, 'releasing', () => this.#free(slot, fenceOf(lease), planned));
+      else if (isHeir) this.#prepareAsHeir(slot);
       else if (slot.isPrepared) this.#run(slot, 'dropping', () => this.#drop(slot));
     } else if (isOurs || isFree) {
       if (this.#count('claiming', 'starting') < claimsMax) this.#run(slot, 'claiming', () => this.#take(slot));
-    } else if (!slot.isPrepared) {
+    } else if (isHeir) this.#prepareAsHeir(slot);
+    else if (!slot.isPrepared) {
       if (this.#count('preparing') < movesMax) this.#run(slot, 'preparing', () => this.#prepare(slot));
     } else if (this.#count('moving') < movesMax && !this.#isPreparing(plan) && !this.#rests(lease.holder!, view)) {
       this.#run(slot, 'moving', () => this.#move(slot, lease.holder!));
     }
+  }
+
+  #prepareAsHeir(slot: Slot): void {
+    if (slot.isPrepared || this.#count('preparing') >= claimsMax) return;
+    this.#run(slot, 'preparing', () => this.#prepare(slot));
   }
 
   /** Something is still to be prepared: that takes a processor, and a partition that is away would wait for it. */
@@ -260,8 +287,12 @@ export class Mover {
 
   async #prepare(slot: Slot): Promise<void> {
     const { host } = slot;
+    // A takeover needs no warm thread, and goes on with what is there.
+    const gone = new Promise<void>((resolve) => {
+      slot.holderGone = resolve;
+    });
     try {
-      await Promise.all([host.prepare(), this.#options.registry.prepareClaim(host.partition)]);
+      await Promise.race([Promise.all([host.prepare(), this.#options.registry.prepareClaim(host.partition)]), gone]);
       slot.isPrepared = true;
     } catch (error) {
       await this.#drop(slot);

@@ -281,3 +281,35 @@ t.test('a claim ends the settle statement of a dead holder, and waits for that o
   t.match(await claiming, { epoch: 3 });
   await waiting;
 });
+
+t.test('an engine whose session has ended, and that does not renew, is dead before its lease ends', async (t) => {
+  const { sql, url, join } = await stage(t);
+  const proxy = await TcpProxy.start(Number(new URL(url).port));
+  t.teardown(() => proxy.close());
+  const [a, b] = [await join({ url: proxy.url(url) }), await join()];
+  const first = await a.claim(0);
+  const lastRenewed = async (agoS: number) => {
+    await sql`update engines set renewed_at = clock_timestamp() - ${agoS} * interval '1 second' where id = ${a.id}`;
+    await b.declareDead(a.id);
+    await b.look();
+    return b.view.engines.some(({ id }) => id === a.id);
+  };
+  t.equal(await lastRenewed(30), true, 'its session is there');
+  const [row] = await sql<{ pid: number }[]>`select session_pid as pid from engines where id = ${a.id}`;
+  proxy.cut();
+  const sessions = () => sql`select from pg_stat_activity where pid = ${row!.pid}`;
+  await until('its session has ended', async () => (await sessions()).length === 0);
+  t.equal(await lastRenewed(10), true, 'it may renew yet from another session');
+  await until('it knows that it may be declared dead', () => a.isLapsed);
+  await sql`update engines set server_started = server_started - interval '1 second' where id = ${a.id}`;
+  t.equal(await lastRenewed(30), true, 'its session was at another server');
+  await sql`update engines set server_started = pg_postmaster_start_time() where id = ${a.id}`;
+  t.equal(await lastRenewed(30), false);
+  t.match(await b.claim(0), { epoch: first!.epoch + 1 });
+  proxy.heal();
+  await until('it sees what it has lost', () => !a.isLapsed && a.view.leases[0]?.holder === b.id);
+  await until('the other one sees it again', async () => {
+    await b.look();
+    return b.view.engines.length === 2;
+  });
+});

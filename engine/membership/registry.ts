@@ -39,6 +39,8 @@ export const reservationMs = 2000;
 const keptFor = '1 hour';
 /** A lease that ends is noticed so much later: timers are not exact. */
 const lapseLookMs = 5;
+/** An engine is dead whose session has ended, and that has not renewed for this share of its lease: two renewals. */
+const deadShare = 1 / 3;
 
 /** A lease whose holder agreed to give it away. */
 export type GivenLease = Pick<WriterFence, 'epoch' | 'holder'>;
@@ -83,8 +85,12 @@ export class Registry {
   #isLeaving = false;
   #isStopped = false;
   #wasLapsed = false;
-  /** It has renewed its row after a lapse, and has not seen yet what others took meanwhile. */
+  /** Others may have taken its partitions, and it has not seen yet what they took. */
   #isUnseen = false;
+  /** The session of its last renewal is there, so no engine declares it dead. */
+  #hasSession = true;
+  /** How often others have declared this engine dead, as its last renewal said. */
+  #declaredDead = 0;
   #view = emptyView;
   /** Counts what this engine has claimed and released: a view that was read before is out of date. */
   #changes = 0;
@@ -99,7 +105,10 @@ export class Registry {
     this.#options = options;
     this.#renewMs = Math.min(renewMsMax, leaseMs / renewalsPerLease);
     this.#deadlineMs = Math.min(deadlineMsMax, Math.max(deadlineMsMin, leaseMs / deadlinesPerLease));
-    this.#renewals = new BoundedConnections(databaseUrl, connectionOptions('engine lease', 1, 0));
+    this.#renewals = new BoundedConnections(databaseUrl, {
+      ...connectionOptions('engine lease', 1, 0),
+      onclose: () => this.#sessionEnded(),
+    });
     this.#looks = new BoundedConnections(databaseUrl, connectionOptions('engine view', 1, 0));
     this.#claims = new BoundedConnections(databaseUrl, connectionOptions('engine claims', claimsMax, 60));
     this.#listener = new Listener(databaseUrl, 'engine membership');
@@ -121,7 +130,7 @@ export class Registry {
 
   /** This engine did not renew its row for so long that others may take its partitions, or may have taken them. */
   get isLapsed(): boolean {
-    return this.#lease === null || this.#lease.isStale || this.#isUnseen;
+    return this.#lease === null || this.#lease.isStale || this.#isUnseen || !this.#hasSession;
   }
 
   /**
@@ -220,6 +229,32 @@ export class Registry {
     await this.#renew();
   }
 
+  /**
+   * Ends the lease of an engine that this one cannot reach, where its process has ended: its session is gone from the
+   * server, and it does not renew from another one. Behind a pooler the session stays, and the lease ends by itself.
+   * Never rejects: where the database does not answer, the caller asks again.
+   */
+  async declareDead(engineId: string): Promise<void> {
+    const { id } = this.#options;
+    const ended = await this.#looks
+      .run(
+        deadlineMsMax,
+        (sql) => sql`
+        update engines as e set renewed_at = null, declared_dead = declared_dead + 1
+        where id = ${engineId}::text::uuid
+          and renewed_at + lease_ms * ${deadShare}::float8 * interval '1 millisecond' < clock_timestamp()
+          and server_started = pg_postmaster_start_time()
+          and not exists (select from pg_stat_activity where pid = e.session_pid)
+          and exists (
+            select from engines as w
+            where w.id = ${id}::text::uuid
+              and w.renewed_at + w.lease_ms * interval '1 millisecond' > clock_timestamp())
+        returning 1`,
+      )
+      .catch(() => []);
+    if (ended.length > 0) void this.look();
+  }
+
   /** Frees what this engine still holds. Only when nothing is decided or settled any more. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -273,6 +308,10 @@ export class Registry {
   }
 
   #publish(view: View): void {
+    for (const { id, opsUrl, isLeaving } of this.#view.engines) {
+      if (isLeaving || id === this.id || view.engines.some((engine) => engine.id === id)) continue;
+      this.#options.log.warn({ engine: id, opsUrl }, 'an engine is gone: others take its partitions over');
+    }
     this.#view = view;
     for (const callback of this.#callbacks) callback(view);
   }
@@ -318,7 +357,17 @@ export class Registry {
     if (!this.#isStopped) this.#renewTimer = setTimeout(() => void this.#renewAndGoOn(), delayMs);
   }
 
+  /** Without a session others may declare this engine dead: it renews at once, if it does not do so already. */
+  #sessionEnded(): void {
+    if (this.#isStopped || this.#lease === null) return;
+    this.#hasSession = false;
+    if (this.#renewTimer === undefined) return;
+    clearTimeout(this.#renewTimer);
+    this.#renewIn(0);
+  }
+
   async #renewAndGoOn(): Promise<void> {
+    this.#renewTimer = undefined;
     const isRenewed = await this.#renew();
     if (this.#isStopped) return;
     void this.look();
@@ -338,12 +387,15 @@ export class Registry {
     const began = systemInstant();
     let failure = '';
     try {
-      await this.#renewals.run(this.#deadlineMs, (sql) => this.#renewRow(sql));
-      if (this.#lease?.isStale) {
+      const [row] = await this.#renewals.run(this.#deadlineMs, (sql) => this.#renewRow(sql));
+      const { declaredDead } = row!;
+      this.#hasSession = true;
+      if (this.#lease?.isStale || declaredDead !== this.#declaredDead) {
         this.#isUnseen = true;
         // A view that is being read now may be older.
         this.#changes++;
       }
+      this.#declaredDead = declaredDead;
       this.#lease?.renewed(began, 0);
     } catch (error) {
       failure = (error as Error).message;
@@ -362,15 +414,18 @@ export class Registry {
   #renewRow(sql: postgres.Sql) {
     const { id, version, leaseMs } = this.#options;
     const { authUrl, opsUrl, peerHost, peerPort } = this.#address!;
-    return sql`
+    return sql<{ declaredDead: number }[]>`
       insert into engines as e
-        (id, auth_url, ops_url, peer_host, peer_port, host, pid, version, lease_ms, is_leaving)
+        (id, auth_url, ops_url, peer_host, peer_port, host, pid, version, lease_ms, is_leaving, session_pid,
+          server_started)
       values (${id}::text::uuid, ${authUrl}, ${opsUrl}, ${peerHost}, ${peerPort}, ${hostname()}, ${process.pid},
-        ${version}, ${leaseMs}, ${this.#isLeaving})
+        ${version}, ${leaseMs}, ${this.#isLeaving}, pg_backend_pid(), pg_postmaster_start_time())
       on conflict (id) do update set renewed_at = clock_timestamp(), is_leaving = excluded.is_leaving,
+        session_pid = excluded.session_pid, server_started = excluded.server_started,
         steady_since = case
           when e.renewed_at > clock_timestamp() - e.lease_ms * interval '0.5 millisecond' then e.steady_since
-          else clock_timestamp() end`;
+          else clock_timestamp() end
+      returning declared_dead as "declaredDead"`;
   }
 
   #noteOldEngine(holder: OldHolder | undefined): void {
