@@ -40,6 +40,9 @@ export interface LedgerEvents {
   mayApprove(): boolean;
 }
 
+/** Partitions come one after the other: the next ones come first. */
+const warmerRestMs = 1000;
+
 export type LedgerParts = ReturnType<typeof ledgerParts>;
 type LookupParts = ReturnType<typeof lookupParts>;
 
@@ -48,7 +51,13 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
   const shipper = shipperClient(base, events, (partition, message) => hosts[partition]!.fenced(message));
   const submit: Placement['submit'] = (...booking) => placement.submit(...booking);
   const { standIn, knownCards, shared } = standInParts(base, events, submit, () => cluster!.registry);
-  const lookup = lookupParts(base, events, knownCards, (tokens, partition) => router.learnCards(tokens, partition));
+  const lookup = lookupParts(
+    base,
+    events,
+    knownCards,
+    (tokens, partition) => router.learnCards(tokens, partition),
+    () => hosts.filter(({ state }) => state === 'starting').length,
+  );
   const hostEvents: HostEvents = {
     ...eventsOfHosts(base, lookup, events),
     knows: (host, low, high, sequence) => void router.learnJournaledId(low, high, host.partition, sequence),
@@ -205,12 +214,16 @@ function standInParts(
   return { standIn, knownCards, shared };
 }
 
-/** @param learn takes the tokens of cards that a partition is brought */
+/**
+ * @param learn takes the tokens of cards that a partition is brought
+ * @param starting how many partitions are being started
+ */
 function lookupParts(
   base: EngineBase,
   events: LedgerEvents,
   knownCards: KnownCards | null,
   learn: (tokens: readonly string[], partition: number) => void,
+  starting: () => number,
 ) {
   const { config, log, nowMs, database, redis, feed, setApart, progress } = base;
   const partitionOfOwner = (ownerKey: number) => partitionOf(ownerKey, config.partitionCount);
@@ -231,10 +244,11 @@ function lookupParts(
   const warmer = new Warmer(
     database,
     reads,
-    () => lookups.waiting,
+    () => lookups.waiting + starting(),
     Math.min(config.cardsMax, config.accountsMax),
     config.partitionCount,
     log,
+    config.journal === 'local' ? 0 : warmerRestMs,
   );
   const cardOwners = new OwnerFinder(
     (tokens) => database.ownersOf('card', tokens),

@@ -81,6 +81,8 @@ const idsAtOnce = 10_000;
 const idsPauseMs = 5;
 /** A handover first settles most of the tail while messages are still taken: a settle lasts as long at most as this. */
 const settleOpenMsMax = 1000;
+/** A statement that takes longer is ended by the next owner's claim, and settled there. */
+const settlePauseMsMax = 1000;
 /** Where no other engine waits: what came meanwhile is a few batches. What is not settled then is replayed later. */
 const settleRestMsMax = 150;
 /** How often a lane that leaves is looked at; its last message is answered at its deadline at the latest. */
@@ -250,7 +252,7 @@ export class PartitionHost implements OwnedPartition {
   async #leave(run: number, isAwaited: boolean): Promise<void> {
     await this.#shipper.settle(this.partition, settleOpenMsMax);
     // While messages are still taken: the next owner's claim would wait for a settle that is under way.
-    if (isAwaited) await this.#shipper.pause(this.partition);
+    if (isAwaited) await Promise.race([this.#shipper.pause(this.partition), pause(settlePauseMsMax)]);
     if (run !== this.#run || this.#state !== 'ready') return;
     this.#setState('leaving');
     this.lane.close();

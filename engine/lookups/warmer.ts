@@ -33,14 +33,16 @@ export class Warmer {
   readonly #database: Pick<Database, 'recentCards'>;
   readonly #reads: Pick<LookupReads, 'warm'>;
   readonly #waiting: () => number;
+  readonly #restMs: number;
   readonly #limit: number;
   readonly #partitionCount: number;
   readonly #log: Pick<Log, 'info'>;
 
   /**
-   * @param waiting messages that wait for a lookup
+   * @param waiting messages that wait for a lookup, or for their partition
    * @param cacheMax cards that a partition has room for, with their accounts
    * @param partitionCount of the engine: an owner's cards belong to one of them
+   * @param restMs before the first read: what finds the cards takes a processor for a fraction of a second
    */
   constructor(
     database: Pick<Database, 'recentCards'>,
@@ -49,6 +51,7 @@ export class Warmer {
     cacheMax: number,
     partitionCount: number,
     log: Pick<Log, 'info'>,
+    restMs = 0,
   ) {
     this.#database = database;
     this.#reads = reads;
@@ -56,6 +59,7 @@ export class Warmer {
     this.#limit = Math.min(cardsMax, Math.floor(cacheMax * shareMax));
     this.#partitionCount = partitionCount;
     this.#log = log;
+    this.#restMs = restMs;
   }
 
   /** Reads in the background; ends by itself when the partition does, or Postgres is away. Never rejects. */
@@ -63,6 +67,9 @@ export class Warmer {
     const startedAtMs = performance.now();
     let read = 0;
     try {
+      await pause(this.#restMs);
+      while (this.#waiting() > 0 && host.state === 'ready') await pause(busyPauseMs);
+      if (host.state !== 'ready') return;
       const tokens = await this.#database.recentCards(host.partition, this.#partitionCount, this.#limit);
       while (read < tokens.length && host.state === 'ready') {
         if (this.#waiting() > 0) {

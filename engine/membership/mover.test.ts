@@ -288,7 +288,7 @@ t.test('an engine that leaves is empty when it has left, and what it had is read
 });
 
 t.test(
-  'an engine rests between two partitions of one that stays, and not between those of one that leaves',
+  'an engine rests between two partitions of one that stays, and less between those of one that leaves',
   async (t) => {
     const stage = await Stage.open(t, 6);
     const a = await stage.join();

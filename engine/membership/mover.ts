@@ -16,14 +16,16 @@ import type { LeaseEntry, View } from './view.js';
 /** A holder is asked for one partition at a time: the messages of the others go on meanwhile. */
 const movesMax = 1;
 /**
- * Between two partitions that an engine stays to give: the first messages of one need cards and windows from Postgres,
- * which the next ones would need beside them. An engine that leaves has no time for that.
+ * Between two partitions that an engine takes: the first messages of one need cards and windows from Postgres, which
+ * the next one would need beside them.
  */
 const restMsDefault = 250;
+/** An engine that leaves has less time than that where it has many partitions: so long for all of the database. */
+const leavingRestMs = 3000;
 /** A holder that is busy with the partition, or another engine that was first: the next view may say something else. */
 const againMs = 200;
 /** The next partition is given away when the one before it is ready elsewhere, or after so long. */
-const takenMsMax = 300;
+const takenMsMax = 1000;
 /** What failed is tried again after a pause that doubles. */
 const pauseMsMin = 100;
 const pauseMsMax = 5000;
@@ -99,8 +101,8 @@ export class Mover {
   #isLeaving = false;
   #isUnfit = false;
   #isStopped = false;
-  /** No partition of an engine that stays is asked for until then. */
-  #restUntilMs = 0;
+  /** When the last planned move was over. */
+  #movedAtMs = Number.NEGATIVE_INFINITY;
   #handovers: Promise<unknown> = Promise.resolve();
   /** Resolve when something has changed. */
   #waiting: (() => void)[] = [];
@@ -201,7 +203,16 @@ export class Mover {
   }
 
   #rests(holder: string, view: View): boolean {
-    return this.#nowMs() < this.#restUntilMs && !view.engines.some(({ id, isLeaving }) => id === holder && isLeaving);
+    const isLeaving = view.engines.some((engine) => engine.id === holder && engine.isLeaving);
+    return this.#nowMs() - this.#movedAtMs < (isLeaving ? this.#leavingRestMs : this.#restMs);
+  }
+
+  get #restMs(): number {
+    return this.#options.restMs ?? restMsDefault;
+  }
+
+  get #leavingRestMs(): number {
+    return Math.min(this.#restMs, leavingRestMs / this.#slots.length);
   }
 
   #count(...works: readonly Work[]): number {
@@ -315,9 +326,8 @@ export class Mover {
     await this.#take(slot, { holder, epoch: answer });
     // Where this is lost, the holder waits a moment longer before it gives the next one away.
     this.#options.tellReady(holder, partition).catch(() => undefined);
-    const { restMs = restMsDefault } = this.#options;
-    this.#restUntilMs = this.#nowMs() + restMs;
-    this.#schedule(() => this.wake(), restMs);
+    this.#movedAtMs = this.#nowMs();
+    for (const restMs of [this.#leavingRestMs, this.#restMs]) this.#schedule(() => this.wake(), restMs);
   }
 
   /** What this engine gave is ready at its new owner. */
@@ -425,6 +435,8 @@ export class Mover {
     const hasOthers = (): boolean =>
       !registry.isLapsed && registry.view.engines.some(({ id, isLeaving }) => id !== registry.id && !isLeaving);
     await this.#untilEmpty(timeoutMs, hasOthers);
+    // What follows takes a processor, and messages of the last partition wait until its next owner is ready.
+    await this.#handovers;
     await this.#untilEmpty(releaseMsMax, () => {
       for (const slot of this.#slots) {
         if (slot.work === 'starting') void slot.host.drop();
