@@ -2,6 +2,7 @@
 import type { Scenario } from '../bench.js';
 import { afterBurst } from './after-burst.js';
 import { api } from './api.js';
+import { bloat } from './bloat.js';
 import { ceiling } from './ceiling.js';
 import { cluster } from './cluster.js';
 import { coldCache } from './cold-cache.js';
@@ -21,6 +22,7 @@ import { rates } from './rates.js';
 import { restart } from './restart.js';
 import { settleRate } from './settle-rate.js';
 import { sql } from './sql.js';
+import { takeover } from './takeover.js';
 
 export const scenarios: readonly Scenario[] = [
   ceiling,
@@ -43,6 +45,8 @@ export const scenarios: readonly Scenario[] = [
   api,
   sql,
   cluster,
+  takeover,
+  bloat,
   restart,
   memory,
 ];
