@@ -293,6 +293,13 @@ t.test(
     const stage = await Stage.open(t, 6);
     const a = await stage.join();
     await stage.untilSpread();
+    // Whatever changes, as when a partition is ready.
+    stage.stepMs = () => {
+      setImmediate(() => {
+        for (const { mover } of stage.engines) mover.wake();
+      });
+      return 1;
+    };
     const b = await stage.join(undefined, 60_000);
     await until('it has the first one', () => b.ready.length === 1 && b.later.length === 1);
     for (let look = 0; look < 3; look++) await b.registry.look();

@@ -183,7 +183,7 @@ export class Mover {
     } else if (isHeir) this.#prepareAsHeir(slot);
     else if (!slot.isPrepared) {
       if (this.#count('preparing') < movesMax) this.#run(slot, 'preparing', () => this.#prepare(slot));
-    } else if (this.#count('moving') < movesMax && !this.#isPreparing(plan) && !this.#rests(lease.holder!, view)) {
+    } else if (!this.#isMoving && !this.#isPreparing(plan) && !this.#rests(lease.holder!, view)) {
       this.#run(slot, 'moving', () => this.#move(slot, lease.holder!));
     }
   }
@@ -205,6 +205,11 @@ export class Mover {
   #rests(holder: string, view: View): boolean {
     const isLeaving = view.engines.some((engine) => engine.id === holder && engine.isLeaving);
     return this.#nowMs() - this.#movedAtMs < (isLeaving ? this.#leavingRestMs : this.#restMs);
+  }
+
+  /** Until what is asked for is ready. */
+  get #isMoving(): boolean {
+    return this.#count('moving', 'claiming', 'starting') >= movesMax;
   }
 
   get #restMs(): number {
