@@ -51,13 +51,8 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
   const shipper = shipperClient(base, events, (partition, message) => hosts[partition]!.fenced(message));
   const submit: Placement['submit'] = (...booking) => placement.submit(...booking);
   const { standIn, knownCards, shared } = standInParts(base, events, submit, () => cluster!.registry);
-  const lookup = lookupParts(
-    base,
-    events,
-    knownCards,
-    (tokens, partition) => router.learnCards(tokens, partition),
-    () => hosts.filter(({ state }) => state === 'starting').length,
-  );
+  const learn = (tokens: readonly string[], partition: number) => router.learnCards(tokens, partition);
+  const lookup = lookupParts(base, events, knownCards, learn, () => startingOf(hosts));
   const hostEvents: HostEvents = {
     ...eventsOfHosts(base, lookup, events),
     knows: (host, low, high, sequence) => void router.learnJournaledId(low, high, host.partition, sequence),
@@ -118,6 +113,10 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     ledger,
     cluster: cluster === null ? null : { ...cluster, hosts, router },
   };
+}
+
+function startingOf(hosts: readonly PartitionHost[]): number {
+  return hosts.filter(({ state }) => state === 'starting').length;
 }
 
 function alone(hosts: readonly PartitionHost[]) {

@@ -230,9 +230,9 @@ export class Registry {
   }
 
   /**
-   * Ends the lease of an engine that this one cannot reach, where its process has ended: its session is gone from the
-   * server, and it does not renew from another one. Behind a pooler the session stays, and the lease ends by itself.
-   * Never rejects: where the database does not answer, the caller asks again.
+   * Ends the lease of an engine that this one cannot reach, where its process has ended. Its session is gone from the
+   * server then, and it does not renew from another one. Behind a pooler the session stays, and the lease ends by
+   * itself. Never rejects: where the database does not answer, the caller asks again.
    */
   async declareDead(engineId: string): Promise<void> {
     const { id } = this.#options;

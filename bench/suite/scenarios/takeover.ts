@@ -1,5 +1,5 @@
 /**
- * How long partitions are away when an engine is killed (KILLS times for each lease) or stopped, with several engines on
+ * How long partitions are away when an engine is killed (KILLS times for each lease) or stopped. Several engines share
  * one Postgres behind nginx.
  */
 import { setTimeout as delay } from 'node:timers/promises';
