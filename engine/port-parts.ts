@@ -45,7 +45,12 @@ export function portParts(
   };
   const { deadlineMs } = config;
   const shared = { admission, clock, telemetry, ledger, slowMs, deadlineMs };
-  const links = isoLinks(base, cardOwners, codecs[Protocol.iso8583]!, { ...warnings, ...shared, slow });
+  const links = isoLinks(base, cardOwners, codecs[Protocol.iso8583]!, {
+    ...warnings,
+    ...shared,
+    slow,
+    traces: messageTraces,
+  });
   measureConnections(telemetry, [authGate, opsGate, ...links.gates]);
   measureLinks(telemetry, links.counts);
   const auth = new BasicAuth(config.processorUser, config.processorPasswords);

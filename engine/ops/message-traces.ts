@@ -1,6 +1,6 @@
 /**
- * Spans of messages on the authorization port, and of those that other engines send here, made after the answer from
- * the times that a slab has.
+ * Spans of messages on the authorization port and on links of ISO 8583, and of those that other engines send here. They
+ * are made after the answer from the times that a slab has.
  */
 import {
   readTraceparent,
@@ -22,10 +22,20 @@ export interface SentOn {
   readonly isDrawn: boolean;
 }
 
-interface Asked {
+/** A message on a port, as its transport knows it. */
+export interface TracedMessage {
   readonly arrivalMs: number;
   readonly reentries: number;
   readonly sentOn: SentOn | null;
+  /** '': its client has begun no trace. */
+  readonly traceparent: string;
+  /** Read for a message that is traced, and for no other one. */
+  readonly spanHead: SpanHead;
+}
+
+export interface SpanHead {
+  readonly name: string;
+  readonly attributes: SpanTimes['attributes'];
 }
 
 export class MessageTraces {
@@ -49,7 +59,7 @@ export class MessageTraces {
   }
 
   /** Right after the answer. */
-  answered(path: string, traceparent: string, asked: Asked, from: Answers, index: number): void {
+  answered(asked: TracedMessage, from: Answers, index: number): void {
     const { arrivalMs, reentries, sentOn } = asked;
     const isFailed = from.reason[index] === Reason.systemError;
     const isTraced = (sentOn === null ? this.#traces.draw() : sentOn.isDrawn) || isFailed || this.#isSlow;
@@ -59,17 +69,17 @@ export class MessageTraces {
     // Before the slab that decided it a message may have been in others, and waited for lookups.
     const attributes = { ...attributesOf(from, index), lookups: reentries };
     this.#traces.add(
-      sentOn?.ids ?? this.#traces.begin(readTraceparent(traceparent)),
-      spanOf(path, arrivalMs, nowMs, attributes, isFailed ? attributes.reason : ''),
+      sentOn?.ids ?? this.#traces.begin(readTraceparent(asked.traceparent)),
+      spanOf(asked, nowMs, attributes, isFailed ? attributes.reason : ''),
       partsOf(arrivalMs, from, nowMs, sentOn === null ? 'decide' : 'hop'),
     );
   }
 
-  /** 503, with the reason of the decline in its body. */
-  refused(path: string, traceparent: string, { arrivalMs, reentries, sentOn }: Asked, reason: string): void {
-    const attributes = { reason, refused: true, lookups: reentries };
-    const span = spanOf(path, arrivalMs, this.#nowMs(), attributes, reason);
-    this.#traces.add(sentOn?.ids ?? this.#traces.begin(readTraceparent(traceparent)), span, []);
+  /** It has no decision: 503, or its like in another protocol. */
+  refused(asked: TracedMessage, reason: string): void {
+    const attributes = { reason, refused: true, lookups: asked.reentries };
+    const span = spanOf(asked, this.#nowMs(), attributes, reason);
+    this.#traces.add(asked.sentOn?.ids ?? this.#traces.begin(readTraceparent(asked.traceparent)), span, []);
   }
 }
 
@@ -127,20 +137,13 @@ function partsOf(fromMs: number, { sealedAtMs, returnedAtMs }: Answers, nowMs: n
 }
 
 function spanOf(
-  path: string,
-  startMs: number,
+  { arrivalMs, spanHead }: TracedMessage,
   endMs: number,
   attributes: SpanTimes['attributes'],
   failure: string,
 ): SpanTimes {
-  return {
-    name: `POST ${path}`,
-    kind: 'server',
-    startMs,
-    endMs,
-    attributes: { 'http.route': path, ...attributes },
-    failure,
-  };
+  const { name, attributes: own } = spanHead;
+  return { name, kind: 'server', startMs: arrivalMs, endMs, attributes: { ...own, ...attributes }, failure };
 }
 
 function peerSpan(

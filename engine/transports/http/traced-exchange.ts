@@ -2,7 +2,7 @@
 import type { TraceParent } from '../../../platform/tracing/traces.js';
 import { type Reason, reasonEntry } from '../../core/reasons.js';
 import type { Answers } from '../../exchange/answers.js';
-import type { MessageTraces, SentOn } from '../../ops/message-traces.js';
+import type { MessageTraces, SentOn, SpanHead, TracedMessage } from '../../ops/message-traces.js';
 import { Exchange } from './exchange.js';
 import type { Route } from './routes.js';
 import type { Closing, ServerOptions } from './server-options.js';
@@ -21,9 +21,9 @@ export function exchangeFor(
   return new TracedExchange(traces, req.getHeader('traceparent'), route, res, options, closing);
 }
 
-class TracedExchange extends Exchange {
+class TracedExchange extends Exchange implements TracedMessage {
   readonly #traces: MessageTraces;
-  readonly #traceparent: string;
+  readonly traceparent: string;
   readonly #path: string;
   /** Null: not sent to another engine. */
   sentOn: SentOn | null = null;
@@ -38,12 +38,16 @@ class TracedExchange extends Exchange {
   ) {
     super(route, res, options, closing);
     this.#traces = traces;
-    this.#traceparent = traceparent;
+    this.traceparent = traceparent;
     this.#path = route.path;
   }
 
+  get spanHead(): SpanHead {
+    return { name: `POST ${this.#path}`, attributes: { 'http.route': this.#path } };
+  }
+
   hopTrace(): TraceParent {
-    this.sentOn ??= this.#traces.sendOn(this.#traceparent);
+    this.sentOn ??= this.#traces.sendOn(this.traceparent);
     const { ids, isDrawn } = this.sentOn;
     return { traceId: ids.traceId, spanId: ids.spanId, isSampled: isDrawn };
   }
@@ -51,17 +55,17 @@ class TracedExchange extends Exchange {
   override answer(from: Answers, index: number): void {
     if (this.isSettled) return;
     super.answer(from, index);
-    this.#traces.answered(this.#path, this.#traceparent, this, from, index);
+    this.#traces.answered(this, from, index);
   }
 
   override shuttingDown(): void {
     super.shuttingDown();
-    this.#traces.refused(this.#path, this.#traceparent, this, 'shutting_down');
+    this.#traces.refused(this, 'shutting_down');
   }
 
   override refuse(reason: Reason): void {
     const isFirst = !this.isSettled;
     super.refuse(reason);
-    if (isFirst) this.#traces.refused(this.#path, this.#traceparent, this, reasonEntry(reason).name);
+    if (isFirst) this.#traces.refused(this, reasonEntry(reason).name);
   }
 }

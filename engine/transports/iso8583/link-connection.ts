@@ -21,11 +21,12 @@ import { describeRefusal } from '../../protocols/iso8583/refusal.js';
 import { ResponseCode } from '../../protocols/iso8583/results.js';
 import { unpack } from '../../protocols/iso8583/unpack.js';
 import { answerOf } from './decided-answers.js';
-import { type ExchangeOwner, IsoExchange } from './iso-exchange.js';
+import type { ExchangeOwner, IsoExchange } from './iso-exchange.js';
 import type { LinkOutcome } from './link-counts.js';
 import type { LinkParts } from './link-options.js';
 import { echoRequest, networkReply } from './network-messages.js';
 import { PeerWriter } from './peer-writer.js';
+import { exchangeFor } from './traced-iso-exchange.js';
 
 /** A frame that has begun is whole after that, and written bytes are taken: a network is nearer than that. */
 const slowMsMax = 10_000;
@@ -213,7 +214,7 @@ export class LinkConnection implements ExchangeOwner {
       return;
     }
     const frame = Buffer.from(bytes.subarray(headerAt, end));
-    const exchange = new IsoExchange(this, nowMs, frame, reading.question);
+    const exchange = exchangeFor(this.#link, this, nowMs, frame, reading.question);
     this.#exchanges.add(exchange);
     this.#submit(exchange);
   }

@@ -6,6 +6,7 @@ import type { Clock } from '../../clock.js';
 import type { Reason } from '../../core/reasons.js';
 import type { Admission } from '../../ledger/admission.js';
 import type { Ledger } from '../../ledger/ledger.js';
+import type { MessageTraces } from '../../ops/message-traces.js';
 import type { Telemetry } from '../../ops/telemetry.js';
 import type { Codec } from '../../protocols/codec.js';
 import type { Framing } from '../../protocols/iso8583/framing.js';
@@ -23,6 +24,8 @@ export interface LinksOptions {
   readonly admission: Admission;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  /** Null: traces are off. */
+  readonly traces: MessageTraces | null;
   /** Called for a decided answer that took longer than the configured bound. */
   slow(totalMs: number, waitMs: number, runMs: number): void;
   /** At most the deadline. */
