@@ -4,6 +4,7 @@
  * TEST_SEED repeats the choices of a run (not its timing).
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { FrozenCards } from '../../api/testing/frozen-cards.js';
 import { auditFrames } from '../../deploy/audit/audit-frames.js';
@@ -34,10 +35,10 @@ const rounds = 2;
 
 t.setTimeout(0);
 
-type Act = (engines: readonly FleetEngine[], round: number, random: Random) => Promise<void>;
+type Act = (engines: readonly FleetEngine[], round: number, random: Random, sql: postgres.Sql) => Promise<void>;
 
 /** Moves and faults while a client asks; then the client compares everything with its own ledger. */
-async function underTraffic(t: Test, act: Act): Promise<void> {
+async function underTraffic(t: Test, act: Act, changes: Readonly<Record<string, string>> = {}): Promise<void> {
   t.setTimeout(0);
   const random = new Random(testSeed);
   const { sql, url } = await databaseFor(t);
@@ -45,7 +46,9 @@ async function underTraffic(t: Test, act: Act): Promise<void> {
   await seedAccounts(sql, { accounts, cardsPerAccount: 2, balanceMinor: fundsMinor });
   const services = { databaseUrl: url, redisUrl: redis.url, dataDir: folderFor(t) };
   const engines: FleetEngine[] = [];
-  for (const name of ['a', 'b', 'c']) engines.push(await FleetEngine.make(t, name, services, environment));
+  for (const name of ['a', 'b', 'c']) {
+    engines.push(await FleetEngine.make(t, name, services, { ...environment, ...changes }));
+  }
   await Promise.all(engines.map((engine) => engine.start()));
   const ledger = new Ledger(random, accounts, 2, fundsMinor, 2);
   const run = new CrashRun(t, ledger, new Random(testSeed + 1), askable(engines), true);
@@ -64,7 +67,7 @@ async function underTraffic(t: Test, act: Act): Promise<void> {
   const freezing = frozen.live(() => run.places, new Random(testSeed + 2));
   await Promise.race([until('there is traffic', () => ledger.acknowledged.length > 0), living]);
   for (let round = 0; round < rounds; round++) {
-    await Promise.race([act(engines, round, random), living, freezing]);
+    await Promise.race([act(engines, round, random, sql), living, freezing]);
     await untilEven(engines);
   }
   run.isEnding = true;
@@ -148,6 +151,23 @@ t.test('the engine that takes partitions over stands still in the middle of it',
       await engine.standStill(faultMs);
     });
   });
+});
+
+t.test('an engine that lives and is declared dead loses nothing that it acknowledged', async (t) => {
+  const act: Act = async (engines, round, _random, sql) => {
+    const engine = engines[round % 3]!;
+    engine.peers.cut();
+    engine.database.cut();
+    await until('the others have declared it dead', async () => {
+      const dead = await sql`
+        select from engines where ops_url like ${`%:${engine.place.opsPort}`} and declared_dead > 0`;
+      return dead.length > 0;
+    });
+    engine.database.heal();
+    engine.peers.heal();
+  };
+  // Long enough that none has ended by itself.
+  await underTraffic(t, act, { LEASE_MS: '6000' });
 });
 
 t.test('a planned stop behind nginx costs no request', async (t) => {
