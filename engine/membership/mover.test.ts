@@ -136,6 +136,7 @@ class TestEngine {
       tellReady: async (to, partition) => stage.engines.find(({ id }) => id === to)?.mover.isTaken(partition),
       log,
       restMs,
+      takenMsMax: stage.takenMsMax,
       schedule: (callback, delayMs) => {
         if (delayMs >= 60_000) {
           this.later.push(callback);
@@ -183,6 +184,7 @@ class Stage {
   stepMs = (): number => 0;
   /** What becomes of the next requests between engines. */
   hops: ('lost' | 'answer lost')[] = [];
+  takenMsMax = 1000;
   /** False: the engines that ask are of an older version. */
   takes = true;
 
@@ -271,10 +273,12 @@ t.test('an engine that is alone starts everything, and one that joins takes its 
 
 t.test('an engine that leaves is empty when it has left, and what it had is ready elsewhere', async (t) => {
   const stage = await Stage.open(t, 7);
+  stage.takenMsMax = 30_000;
   const [a, b, c] = [await stage.join(), await stage.join(), await stage.join()];
   await stage.untilSpread();
   await b.mover.leave(10_000);
   t.same([b.ready, b.fakes.every(({ state }) => state === 'away')], [[], true]);
+  t.equal(a.ready.length + c.ready.length, 7, 'all are ready where they are now');
   await b.stop();
   await stage.untilSpread([a, c]);
   await c.mover.leave(10_000);

@@ -25,7 +25,7 @@ const leavingRestMs = 3000;
 /** A holder that is busy with the partition, or another engine that was first: the next view may say something else. */
 const againMs = 200;
 /** The next partition is given away when the one before it is ready elsewhere, or after so long. */
-const takenMsMax = 1000;
+const takenMsDefault = 1000;
 /** What failed is tried again after a pause that doubles. */
 const pauseMsMin = 100;
 const pauseMsMax = 5000;
@@ -62,6 +62,8 @@ export interface MoverOptions {
   readonly log: Log;
   /** Tests rest longer, or not at all. */
   readonly restMs?: number;
+  /** Tests wait for longer until what was given is ready elsewhere. */
+  readonly takenMsMax?: number;
   /** Monotonic milliseconds. */
   readonly nowMs?: () => number;
   /** Calls back after a delay in milliseconds. @returns what cancels it */
@@ -375,7 +377,7 @@ export class Mover {
 
   #untilTaken(slot: Slot): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.#schedule(resolve, takenMsMax);
+      const cancel = this.#schedule(resolve, this.#options.takenMsMax ?? takenMsDefault);
       slot.taken = () => {
         cancel();
         resolve();
