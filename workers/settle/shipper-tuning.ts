@@ -57,11 +57,11 @@ export interface ShipperTuning {
   readonly spareCount: number;
   /** How often a folder is read to find whether it lacks a spare: another one lasts for seconds. Milliseconds. */
   readonly spareLookMs: number;
-  /** Pause between two steps of making a spare, milliseconds. */
+  /** Shortest pause between two steps of making a spare, milliseconds. */
   readonly spareStepMs: number;
   /**
-   * The same while another spare is ready. Each step commits the file system's own journal, and a concurrent sync of
-   * the syncer waits for it. At full load (16 MB/s) a ready spare lasts four seconds; without one, steps hurry.
+   * Longest pause. Each step commits the file system's own journal, and a concurrent sync of the syncer waits for it.
+   * At full load (16 MB/s) a segment lasts four seconds; a spare that the worker will need before is made faster.
    */
   readonly spareUnhurriedMs: number;
 }

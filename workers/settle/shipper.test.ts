@@ -561,6 +561,37 @@ t.test('the first spare is prepared at once and the second one slowly', async (t
   await shipper.stop();
 });
 
+t.test('without a spare, the next one grows as the journal does', async (t) => {
+  const sizes = { segmentBytes: 16 * 2 ** 20, frameBytesMax: 2 ** 20, segmentsMax: 8 };
+  const { storage, options, shipper, open } = world({ tuning: { spareUnhurriedMs: 250 }, nowMs: () => 0 }, sizes);
+  const writer = open();
+  shipper.resume(0);
+  const turns = async () => {
+    for (let step = 0; step < 100; step++) await turn();
+  };
+  await turns();
+  // The worker takes the only spare: now nothing is ready, and the clock stands.
+  const [spare] = listJournalFiles(storage, directory).spares;
+  storage.remove(`${directory}/${spare}`);
+  await turns();
+  const grown = () => {
+    const [making] = listJournalFiles(storage, directory).making;
+    if (making === undefined) return sizes.segmentBytes;
+    return storage.size(storage.open(`${directory}/${making}`));
+  };
+  const before = grown();
+  t.ok(before <= 2 ** 20, 'nothing is written: the spare can wait');
+  const progress = options.progress.partitions[0]!;
+  const from = progress.bytes;
+  for (let sequence = 1; progress.bytes - from < 2 ** 20; sequence++) append(writer, [numbered(sequence, 60_000)]);
+  await turns();
+  t.ok(grown() >= 4 * 2 ** 20 && grown() < 8 * 2 ** 20, 'four times what was journaled');
+  for (let sequence = 1; progress.bytes - from < 4 * 2 ** 20; sequence++) append(writer, [numbered(sequence, 60_000)]);
+  await turns();
+  t.equal(listJournalFiles(storage, directory).spares.length, 1, 'ready at a quarter of the segment');
+  await shipper.stop();
+});
+
 t.test('while messages are in flight a small batch waits for more records, and a full one leaves', async (t) => {
   const { postgres, shipper, open, options } = world({ tuning: { recordsMax: 4, holdBackMax: 100_000 } });
   const writer = open();

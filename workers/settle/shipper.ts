@@ -168,6 +168,7 @@ class PartitionShipper {
       sizes,
       spareCount: this.#tuning.spareCount,
       unhurriedMs: this.#tuning.spareUnhurriedMs,
+      journaledBytes: () => this.#progress.bytes,
       nowMs: this.#nowMs,
       seenIds: options.seenIds ?? 0,
       onFiles: (segments, spares) => this.#progress.setFiles(segments, spares),
