@@ -13,7 +13,7 @@ import type { Stack } from '../stack.js';
 import { alone } from './alone.js';
 import { type Goal, isClean, type Sample, type ScenarioOutcome, type Series } from './figures.js';
 import { sampleOf } from './sample.js';
-import { untilSettled, withSettlingHeld } from './settled.js';
+import { untilSettled, untilWritten, withSettlingHeld } from './settled.js';
 
 /** How large everything is. */
 export interface Scale {
@@ -253,6 +253,7 @@ export function paced(bench: Bench, perSecond: number, connectionCount: number):
       name: pacedNames.engineHeldBack,
       async run() {
         await settled();
+        if (bench.scale.name === 'full') await untilWritten();
         return withSettlingHeld(bench.stack, engine.run);
       },
     },

@@ -1,5 +1,7 @@
 /** Waits until Postgres has what was decided, and until the engine has what was changed. */
+import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import postgres from 'postgres';
 import { until } from '../../engine/testing/engine-process.js';
 import { scrapeMetrics } from '../metrics.js';
@@ -31,6 +33,17 @@ export async function untilSettled(
     await delay(settleLookMs);
   }
 }
+
+/**
+ * Makes the kernel write what it holds for the disks. It would do so 30 s after PostgreSQL wrote, a whole table at
+ * once. A sync of the journal waits behind that, and would be charged with what was settled before.
+ */
+export async function untilWritten(): Promise<void> {
+  await promisify(execFile)('sync', { timeout: writeMsMax });
+}
+
+/** Gigabytes on a slow disk. */
+const writeMsMax = 60_000;
 
 /**
  * Does the work while the engine's settling waits: its statements need the positions that this locks, and try again.

@@ -20,8 +20,8 @@ export const rates: readonly Scenario[] = [1000, 5000, 10_000, 20_000].map((perS
       series,
       goals: goalsOf(perSecond, series),
       notes: [
-        'Held back: the statements that settle wait meanwhile, and the journal grows. The durable echo writes and ' +
-          'syncs each body before it sends it back, and decides nothing.',
+        'Held back: the statements that settle wait meanwhile, and the journal grows. What PostgreSQL wrote before ' +
+          'is on the disk. The durable echo writes and syncs each body before it sends it back, and decides nothing.',
       ],
     };
   },
