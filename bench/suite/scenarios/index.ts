@@ -23,12 +23,14 @@ import { restart } from './restart.js';
 import { settleRate } from './settle-rate.js';
 import { sql } from './sql.js';
 import { takeover } from './takeover.js';
+import { traces } from './traces.js';
 
 export const scenarios: readonly Scenario[] = [
   ceiling,
   peers,
   ...rates,
   afterBurst,
+  traces,
   connections,
   hotAccount,
   lifeCycle,
