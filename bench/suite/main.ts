@@ -74,7 +74,7 @@ await runUntilSignal(async (signal) => {
   const write = (text: string) => void process.stdout.write(`${text}\n`);
   if (values.compare) return compareFolders(positionals, write);
   if (values.readme) {
-    write(`README.md and docs/benchmarks.md show ${await updateDocuments()}`);
+    write(`README.md and docs/benchmarks.md show ${(await updateDocuments()).join(' and ')}`);
     return 0;
   }
   if (values.list) {

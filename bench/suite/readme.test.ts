@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { repositoryRoot } from '../../deploy/repository-root.js';
 import type { SuiteResult } from './figures.js';
-import { renderQuick, renderSpeed, replaceBetweenMarkers } from './readme.js';
+import { renderQuick, renderSpeed, renderSustained, replaceBetweenMarkers } from './readme.js';
 
 t.test('only what stands between the markers is replaced', async (t) => {
   const text = '# A\n<!-- bench:quick -->\nold\n<!-- /bench:quick -->\nrest\n';
@@ -18,6 +18,8 @@ t.test('the documents have the place that make bench-readme fills', async (t) =>
     const text = await readFile(join(repositoryRoot(), document), 'utf8');
     t.match(replaceBetweenMarkers(text, 'new figures'), 'new figures', document);
   }
+  const readme = await readFile(join(repositoryRoot(), 'README.md'), 'utf8');
+  t.match(replaceBetweenMarkers(readme, 'a rate', 'sustained'), 'a rate');
 });
 
 t.test('the documents show medians, the share of each round, and what it was measured on', async (t) => {
@@ -55,4 +57,24 @@ t.test('the documents show medians, the share of each round, and what it was mea
   }
   t.match(renderSpeed(result), '| **0.50** (0.25 0.75 0.50) |');
   t.match(renderQuick(result), 'Careful.');
+
+  const kept = (seconds: number, backlogGrowthPerSecond: number): SuiteResult => {
+    const sample = {
+      figures: { perSecond: 9999, offeredPerSecond: 10_000, p50Ms: 2, p99Ms: 30, backlogGrowthPerSecond },
+    };
+    const series = [20_000, 10_000].map((rate) => ({
+      name: `${rate}/s`,
+      control: false,
+      samples: [{ ...sample, histogram: null, faults: [], invalid: null }],
+    }));
+    return {
+      ...result,
+      scenarios: [{ ...ceiling, name: 'settle-rate', settings: { 'seconds each': seconds }, series }],
+    };
+  };
+  t.match(renderSustained(kept(180, 5)), 'Sustained: 9,999 authorizations a second');
+  t.match(renderSustained(kept(180, 5)), 'Some CPU, 2 cores');
+  t.equal(renderSustained(kept(180, 5000)), null, 'the backlog grew at every rate');
+  t.equal(renderSustained(kept(45, 5)), null, 'too short a time');
+  t.equal(renderSustained(result), null, 'it was not measured');
 });

@@ -1,4 +1,7 @@
-/** Writes the newest result of `make bench-quick` into the documents; no figure there is typed by hand. */
+/**
+ * Writes the newest results of `make bench-quick` and of the scenario `settle-rate` into the documents; no figure there
+ * is typed by hand.
+ */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../deploy/repository-root.js';
@@ -6,6 +9,7 @@ import type { Machine } from '../machine.js';
 import { resultsRoot } from '../run.js';
 import { type FigureName, type ScenarioResult, type SuiteResult, spreadOf } from './figures.js';
 import { readResult } from './results.js';
+import { isFlat, settleRate } from './scenarios/settle-rate.js';
 import { formatFigure, renderScenario, renderTable } from './table.js';
 
 export const quickCommand = 'make bench-quick';
@@ -23,6 +27,23 @@ export function renderQuick(result: SuiteResult): string {
   const { machine, scenarios, warnings } = result;
   const tables = scenarios.map((scenario) => renderScenario(scenario).trim());
   return paragraphs(...tables, measuredOn(machine), ...warnings);
+}
+
+/** A rate counts as sustained when it was kept up for so long: three minutes. */
+const sustainedSecondsMin = 180;
+
+/** The rate that the books keep up with, first in the README; null when it was tried for too short a time, or found none. */
+export function renderSustained({ machine, scenarios }: SuiteResult): string | null {
+  const scenario = scenarios.find(({ name }) => name === settleRate.name);
+  const seconds = Number(scenario?.settings['seconds each']);
+  const figures = scenario?.series.at(-1)?.samples[0]?.figures;
+  if (figures === undefined || !(seconds >= sustainedSecondsMin) || !isFlat(figures)) return null;
+  const show = (column: FigureName) => formatFigure(column, figures[column] ?? null);
+  return paragraphs(
+    `**Sustained: ${show('perSecond')} authorizations a second**, for ${seconds} s with a flat backlog: what is decided ` +
+      `reaches PostgreSQL at the same rate (open loop, p50 ${show('p50Ms')}, p99 ${show('p99Ms')} ms).`,
+    measuredOn(machine),
+  );
 }
 
 function paragraphs(...parts: readonly string[]): string {
@@ -53,31 +74,52 @@ function measuredOn(machine: Machine): string {
   );
 }
 
-const markerStart = '<!-- bench:quick -->';
-const markerEnd = '<!-- /bench:quick -->';
+export type Place = 'quick' | 'sustained';
 
-/** Replaces what stands between the markers. Throws when the text has no such place. */
-export function replaceBetweenMarkers(text: string, replacement: string): string {
+/** Replaces what stands between the markers of a place. Throws when the text has no such place. */
+export function replaceBetweenMarkers(text: string, replacement: string, place: Place = 'quick'): string {
+  const markerStart = `<!-- bench:${place} -->`;
+  const markerEnd = `<!-- /bench:${place} -->`;
   const start = text.indexOf(markerStart);
   const end = text.indexOf(markerEnd, start);
   if (start < 0 || end < 0) throw new Error(`no ${markerStart} … ${markerEnd} in the text`);
   return `${text.slice(0, start + markerStart.length)}\n${replacement.trim()}\n${text.slice(end)}`;
 }
 
-/** Writes the newest result into docs/benchmarks.md and its first table into README.md. @returns its folder */
-export async function updateDocuments(): Promise<string> {
+/**
+ * Writes the newest results into docs/benchmarks.md and README.md, each where there is one.
+ * @returns the folders of the results
+ */
+export async function updateDocuments(): Promise<readonly string[]> {
+  const used: string[] = [];
+  const quick = await newest((result) => (result.command === quickCommand ? result : null));
+  if (quick !== null) {
+    await replaceIn('README.md', renderSpeed(quick.found), 'quick');
+    await replaceIn('docs/benchmarks.md', renderQuick(quick.found), 'quick');
+    used.push(quick.folder);
+  }
+  const sustained = await newest(renderSustained);
+  if (sustained !== null) {
+    await replaceIn('README.md', sustained.found, 'sustained');
+    used.push(sustained.folder);
+  }
+  if (used.length > 0) return used;
+  throw new Error(
+    `there is no result yet: run \`${quickCommand}\` or \`make bench SCENARIOS=${settleRate.name}\` first`,
+  );
+}
+
+async function newest<T>(pick: (result: SuiteResult) => T | null): Promise<{ found: T; folder: string } | null> {
   const folders = (await readdir(resultsRoot()).catch(() => [])).sort().reverse();
   for (const folder of folders) {
     const result = await readResult(join(resultsRoot(), folder));
-    if (result?.command !== quickCommand) continue;
-    await replaceIn('README.md', renderSpeed(result));
-    await replaceIn('docs/benchmarks.md', renderQuick(result));
-    return folder;
+    const found = result === null ? null : pick(result);
+    if (found !== null) return { found, folder };
   }
-  throw new Error(`there is no result yet: run \`${quickCommand}\` first`);
+  return null;
 }
 
-async function replaceIn(document: string, replacement: string): Promise<void> {
+async function replaceIn(document: string, replacement: string, place: Place): Promise<void> {
   const path = join(repositoryRoot(), document);
-  await writeFile(path, replaceBetweenMarkers(await readFile(path, 'utf8'), replacement));
+  await writeFile(path, replaceBetweenMarkers(await readFile(path, 'utf8'), replacement, place));
 }

@@ -44,7 +44,8 @@ function isGoalReached(figures: Sample['figures']): boolean {
   return isFlat(figures) && (figures.offeredPerSecond ?? 0) >= goalPerSecond * 0.99;
 }
 
-function isFlat({ backlogGrowthPerSecond = 1e9, offeredPerSecond = 1 }: Sample['figures']): boolean {
+/** Whether the backlog stood still. */
+export function isFlat({ backlogGrowthPerSecond = 1e9, offeredPerSecond = 1 }: Sample['figures']): boolean {
   return backlogGrowthPerSecond < offeredPerSecond * growthShareMax;
 }
 
