@@ -33,6 +33,7 @@ const repeatedVariables = [
   'RESTART_SETTLED',
   'RESTART_AUTHORIZATIONS',
   'SETTLE_SECONDS',
+  'SETTLE_RATE_MAX',
   'WORKERS',
   'PARTITIONS',
   'JOURNAL',
@@ -80,9 +81,9 @@ await runUntilSignal(async (signal) => {
   if (values.list) {
     for (const { name, title } of scenarios) write(`${name.padEnd(16)} ${title}`);
     write(
-      '\nSizes: CARDS (memory), RESTART_SETTLED and RESTART_AUTHORIZATIONS (restart), SETTLE_SECONDS (settle-rate),\n' +
-        'FEED_CHANGES and FEED_AUTHORIZATIONS a second (feed), FLOOD_CARDS and FLOOD_CHANGES of each (flood),\n' +
-        'ENGINES and KILLS (cluster), as in\n' +
+      '\nSizes: CARDS (memory), RESTART_SETTLED and RESTART_AUTHORIZATIONS (restart), SETTLE_SECONDS and\n' +
+        'SETTLE_RATE_MAX (settle-rate), FEED_CHANGES and FEED_AUTHORIZATIONS a second (feed), FLOOD_CARDS and\n' +
+        'FLOOD_CHANGES of each (flood), ENGINES and KILLS (cluster), as in\n' +
         '  make bench SCENARIOS="memory restart" CARDS=1000000 RESTART_SETTLED=10000000',
     );
     return 0;

@@ -32,7 +32,7 @@ export function renderQuick(result: SuiteResult): string {
 /** A rate counts as sustained when it was kept up for so long: three minutes. */
 const sustainedSecondsMin = 180;
 
-/** The rate that the books keep up with, first in the README; null when it was tried for too short a time, or found none. */
+/** The rate that the books keep up with. Null: it was tried for too short a time, or none was found. */
 export function renderSustained({ machine, scenarios }: SuiteResult): string | null {
   const scenario = scenarios.find(({ name }) => name === settleRate.name);
   const seconds = Number(scenario?.settings['seconds each']);
@@ -40,8 +40,8 @@ export function renderSustained({ machine, scenarios }: SuiteResult): string | n
   if (figures === undefined || !(seconds >= sustainedSecondsMin) || !isFlat(figures)) return null;
   const show = (column: FigureName) => formatFigure(column, figures[column] ?? null);
   return paragraphs(
-    `**Sustained: ${show('perSecond')} authorizations a second**, for ${seconds} s with a flat backlog: what is decided ` +
-      `reaches PostgreSQL at the same rate (open loop, p50 ${show('p50Ms')}, p99 ${show('p99Ms')} ms).`,
+    `**Sustained: ${show('perSecond')} authorizations a second**, for ${seconds} s with a flat backlog: what is ` +
+      `decided reaches PostgreSQL at the same rate (open loop, p50 ${show('p50Ms')}, p99 ${show('p99Ms')} ms).`,
     measuredOn(machine),
   );
 }

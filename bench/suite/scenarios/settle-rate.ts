@@ -1,7 +1,8 @@
 /**
  * The rate that the books keep up with: what is decided must also reach Postgres, or the journal grows without end.
- * Rates are tried from the top; the first at which the backlog does not grow is the answer. SETTLE_SECONDS says for how
- * long each.
+ * Rates are tried from the top; the first at which the backlog does not grow is the answer. Each begins with the
+ * backlog of the one before, so that settling no longer yields to the front. SETTLE_SECONDS says for how long each is
+ * tried, and SETTLE_RATE_MAX where to begin.
  */
 import { scrapeMetrics } from '../../metrics.js';
 import { sizeFromEnvironment } from '../../run.js';
@@ -9,7 +10,7 @@ import { type Bench, goal, measure, plainTraffic, rate, type Scenario } from '..
 import type { Sample, Series } from '../figures.js';
 import { sampleOf, withFigures } from '../sample.js';
 
-const ratesPerSecond = [20_000, 15_000, 12_500, 10_000, 7500, 5000, 2500, 1000];
+const ratesPerSecond = [20_000, 15_000, 12_500, 10_000, 9000, 8000, 7000, 6000, 5000, 2500, 1000];
 const goalPerSecond = 15_000;
 /** A backlog that grows by less than this share of the traffic stands still, as far as one can tell. */
 const growthShareMax = 0.01;
@@ -23,7 +24,9 @@ export const settleRate: Scenario = {
   async run(bench) {
     const seconds = bench.scale.name === 'smoke' ? 1 : sizeFromEnvironment('SETTLE_SECONDS', 180);
     const series: Series[] = [];
-    for (const perSecond of bench.scale.name === 'smoke' ? [500] : ratesPerSecond) {
+    const rateMax = sizeFromEnvironment('SETTLE_RATE_MAX', ratesPerSecond[0]!);
+    const rates = ratesPerSecond.filter((perSecond) => perSecond <= rateMax);
+    for (const perSecond of bench.scale.name === 'smoke' ? [500] : rates) {
       const sample = await keepUp(bench, perSecond, seconds);
       series.push({ name: `${perSecond}/s`, control: false, samples: [sample] });
       const { backlogGrowthPerSecond } = sample.figures;
