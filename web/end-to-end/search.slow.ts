@@ -1,9 +1,29 @@
 /** An operator finds a declined payment, learns why, and freezes the card, in a real browser. */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { Client } from '../../engine/testing/client.js';
 import { until } from '../../engine/testing/engine-process.js';
-import { openBrowser, views, visit } from '../testing/browser.js';
+import { openBrowser, type Visit, views, visit } from '../testing/browser.js';
 import { signInToConsole, startStack } from '../testing/stack.js';
+
+/** To the minute, in the zone of the browser: an hour that is over has nothing, and one until now has it. */
+async function timesNarrow(t: Test, { page, evaluate }: Visit): Promise<void> {
+  const found = page.locator('section.table a[href$="/transactions/journey-second"]');
+  const typed = (minutes: number) =>
+    evaluate<string>(
+      `new Date(Date.now() + ${minutes} * 60_000 - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 16)`,
+    );
+  await page.locator('[name=from]').fill(await typed(-120));
+  await page.locator('[name=to]').fill(await typed(-60));
+  await page.locator('form.filters button').click();
+  await found.waitFor({ state: 'detached' });
+  const to = await typed(2);
+  await page.locator('[name=to]').fill(to);
+  await page.locator('form.filters button').click();
+  await found.waitFor();
+  await page.reload();
+  await found.waitFor();
+  t.equal(await page.locator('[name=to]').inputValue(), to, 'the address of the page has the time');
+}
 
 t.test('a declined payment is found, explained with its numbers, and leads to its card', async (t) => {
   const { url, sql, engine } = await startStack(t);
@@ -26,7 +46,8 @@ t.test('a declined payment is found, explained with its numbers, and leads to it
   await until('both are settled', isSettled);
   const browser = await openBrowser(t);
   for (const view of views) {
-    await visit(t, browser, `${url}/console`, view, async ({ page, look, evaluate }) => {
+    await visit(t, browser, `${url}/console`, view, async (visited) => {
+      const { page, look, evaluate } = visited;
       const onDesk = view.width > 600;
       await page.locator('form').waitFor();
       await signInToConsole(page);
@@ -41,6 +62,7 @@ t.test('a declined payment is found, explained with its numbers, and leads to it
       await page.locator('form.filters button').click();
       await page.locator('section.table a[href$="/transactions/journey-first"]').waitFor({ state: 'detached' });
       await page.locator('section.table a[href$="/transactions/journey-second"]').waitFor();
+      await timesNarrow(t, visited);
       await page.locator('#content h1').click();
       await page.keyboard.press('j');
       await page.keyboard.press('Enter');

@@ -21,7 +21,7 @@ export function Button({ children, onClick, look, type = 'button', isDisabled = 
 }
 
 interface InputProps {
-  readonly type?: 'text' | 'email' | 'password' | 'number' | 'date' | 'search' | 'tel';
+  readonly type?: 'text' | 'email' | 'password' | 'number' | 'date' | 'datetime-local' | 'search' | 'tel';
   readonly autocomplete?: string;
   readonly inputMode?: 'numeric' | 'decimal';
   readonly required?: boolean;

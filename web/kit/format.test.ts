@@ -2,7 +2,7 @@
 import t from 'tap';
 import { packLetters } from '../../engine/core/codes.js';
 import { exponentOf } from '../../engine/core/money.js';
-import { amountText, durationText, minorDigits, minorOf, shareText } from './format.js';
+import { amountText, durationText, instantOfTyped, minorDigits, minorOf, shareText, typedOfInstant } from './format.js';
 
 t.test('every currency of the engine has the digits that the engine gives it', async (t) => {
   const letters = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'];
@@ -38,4 +38,15 @@ t.test('durations have two significant digits and their unit', async (t) => {
   );
   t.same(texts, ['0.0 ms', '0.31 ms', '3.1 ms', '42 ms', '130 ms', '940 ms', '1.2 s', '61 s', '2.5 min', '3.0 h']);
   t.equal(shareText(0.9731, 'de'), '97,3 %');
+});
+
+t.test('a time that is typed in the zone of the viewer is an instant, and comes back as it was typed', async (t) => {
+  const instant = instantOfTyped('2026-11-29T14:32');
+  t.equal(Date.parse(instant), new Date(2026, 10, 29, 14, 32).getTime());
+  t.equal(typedOfInstant(instant, false), '2026-11-29T14:32');
+  t.equal(instantOfTyped(''), '');
+  t.equal(typedOfInstant('not a time', false), '');
+  const [start, end] = [typedOfInstant('2026-11-29', false), typedOfInstant('2026-11-29', true)];
+  t.equal(instantOfTyped(start), '2026-11-29T00:00:00.000Z', 'a day is the whole day in UTC');
+  t.equal(instantOfTyped(end), '2026-11-30T00:00:00.000Z');
 });

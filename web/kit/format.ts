@@ -116,3 +116,20 @@ export function dateTimeText(atMs: number, language: string): string {
 export function utcText(atMs: number): string {
   return new Date(atMs).toISOString().replace('T', ' ').replace('Z', ' UTC');
 }
+
+const dayMs = 86_400_000;
+
+/** What a person typed into a field of date and time, in their zone, as an instant; '' for what is none. */
+export function instantOfTyped(text: string): string {
+  const ms = new Date(text).getTime();
+  return Number.isNaN(ms) ? '' : new Date(ms).toISOString();
+}
+
+/** An instant for such a field. @param instant or a day, which the API takes as a whole day in UTC */
+export function typedOfInstant(instant: string, isEnd: boolean): string {
+  const isDay = /^\d{4}-\d{2}-\d{2}$/.test(instant);
+  const ms = Date.parse(instant) + (isDay && isEnd ? dayMs : 0);
+  if (Number.isNaN(ms)) return '';
+  const local = new Date(ms - new Date(ms).getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 'YYYY-MM-DDTHH:MM'.length);
+}

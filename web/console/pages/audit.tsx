@@ -2,6 +2,7 @@
 import { useSignal } from '@preact/signals';
 import { Button, Field, Select } from '../../kit/controls.js';
 import { Table, Time } from '../../kit/data.js';
+import { instantOfTyped, typedOfInstant } from '../../kit/format.js';
 import { t } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
 import { go, href, type PageProps } from '../../kit/router.js';
@@ -23,6 +24,10 @@ const filters = ['actor', 'object', 'action', 'movement', 'from', 'to'] as const
 const outcomes = ['asked', 'done', 'refused', 'unknown'] as const;
 const isOutcome = (text: string): text is (typeof outcomes)[number] => (outcomes as readonly string[]).includes(text);
 
+const isTime = (name: string) => name === 'from' || name === 'to';
+/** Times are typed in the zone in which the page shows them. */
+const typedOf = (name: string, value: string) => (isTime(name) ? typedOfInstant(value, name === 'to') : value);
+
 export default function Audit({ query }: PageProps) {
   if (!may(riskRoles)) {
     return (
@@ -43,7 +48,7 @@ export default function Audit({ query }: PageProps) {
 
 function Filters({ query }: { readonly query: URLSearchParams }) {
   const names = [...filters, 'outcome'];
-  const typed = useSignal(Object.fromEntries(names.map((name) => [name, query.get(name) ?? ''])));
+  const typed = useSignal(Object.fromEntries(names.map((name) => [name, typedOf(name, query.get(name) ?? '')])));
   const put = (name: string) => (value: string) => {
     typed.value = { ...typed.value, [name]: value };
   };
@@ -52,7 +57,9 @@ function Filters({ query }: { readonly query: URLSearchParams }) {
       class="stack"
       onSubmit={(event) => {
         event.preventDefault();
-        const set = Object.entries(typed.value).filter(([, value]) => value.trim() !== '');
+        const set = Object.entries(typed.value)
+          .map(([name, value]) => [name, isTime(name) ? instantOfTyped(value) : value])
+          .filter(([, value]) => value!.trim() !== '') as string[][];
         go(`/audit?${new URLSearchParams(set)}`);
       }}
     >
@@ -62,7 +69,7 @@ function Filters({ query }: { readonly query: URLSearchParams }) {
             key={name}
             label={t(`audit.${name}`)}
             name={name}
-            type={name === 'from' || name === 'to' ? 'date' : 'text'}
+            type={isTime(name) ? 'datetime-local' : 'text'}
             maxLength={100}
             value={typed.value[name] ?? ''}
             onInput={put(name)}

@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { Button, Field } from '../../kit/controls.js';
 import { type Column, Table, Time } from '../../kit/data.js';
+import { instantOfTyped, typedOfInstant } from '../../kit/format.js';
 import { codesOf, t, textOf } from '../../kit/messages.js';
 import { useResource } from '../../kit/resource.js';
 import { go, type PageProps } from '../../kit/router.js';
@@ -30,7 +31,11 @@ const pageOf: Readonly<Record<Hit['kind'], Thing>> = {
 const statuses = ['pending', 'completed', 'reversed', 'expired', 'declined'] as const;
 const chosenNames = ['status', 'reason'] as const;
 const filterNames = ['merchant', 'customer', 'account', 'card', 'min', 'max', 'from', 'to'] as const;
-const types = { min: 'number', max: 'number', from: 'date', to: 'date' } as const;
+const types = { min: 'number', max: 'number', from: 'datetime-local', to: 'datetime-local' } as const;
+
+const isTime = (name: string) => name === 'from' || name === 'to';
+/** Times are typed in the zone in which the page shows them. */
+const typedOf = (name: string, value: string) => (isTime(name) ? typedOfInstant(value, name === 'to') : value);
 
 export default function Search({ query }: PageProps) {
   const q = query.get('q') ?? '';
@@ -111,7 +116,7 @@ function Hits({ q }: { readonly q: string }) {
 
 function Filters({ query }: { readonly query: URLSearchParams }) {
   const values = useSignal<Readonly<Record<string, string>>>(
-    Object.fromEntries([...filterNames, ...chosenNames].map((name) => [name, query.get(name) ?? ''])),
+    Object.fromEntries([...filterNames, ...chosenNames].map((name) => [name, typedOf(name, query.get(name) ?? '')])),
   );
   const set = (name: string) => (value: string) => {
     values.value = { ...values.value, [name]: value };
@@ -122,7 +127,10 @@ function Filters({ query }: { readonly query: URLSearchParams }) {
   };
   const submit = (event: Event) => {
     event.preventDefault();
-    const given = Object.entries(values.value).filter(([, value]) => value.trim() !== '');
+    const given = Object.entries(values.value)
+      .map(([name, value]) => [name, isTime(name) ? instantOfTyped(value) : value] as const)
+      .filter(([, value]) => value.trim() !== '')
+      .map((pair) => [...pair]);
     const q = query.get('q') ?? '';
     go(`/search?${new URLSearchParams([...(q === '' ? [] : [['q', q]]), ...given])}`);
   };
