@@ -75,7 +75,7 @@ function looksHere(registry: Registry, hosts: readonly PartitionHost[]): Partiti
   const local = looksAt(hosts);
   const leased = async <T>(look: Promise<T>): Promise<T> => {
     const found = await look;
-    if (registry.isLapsed) throw new Error('the lease of this engine has lapsed');
+    if (registry.mayBeReplaced) throw new Error('the lease of this engine has lapsed');
     return found;
   };
   return {

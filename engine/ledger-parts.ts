@@ -200,7 +200,14 @@ function standInParts(
   const shared =
     journal === 'local'
       ? null
-      : new SharedApprovals({ databaseUrl, holder, deadlineMs, epochOf, isLapsed: () => registryOf().isLapsed, log });
+      : new SharedApprovals({
+          databaseUrl,
+          holder,
+          deadlineMs,
+          epochOf,
+          isLapsed: () => registryOf().mayBeReplaced,
+          log,
+        });
   const knownCards = rule === null ? null : new KnownCards();
   const standIn = new StandIn({
     ...{ rule, deadlineMs, log, nowMs, shared },

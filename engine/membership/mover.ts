@@ -40,7 +40,17 @@ const releaseMsMax = 15_000;
 
 export type Membership = Pick<
   Registry,
-  'id' | 'view' | 'onView' | 'look' | 'prepareClaim' | 'claim' | 'noteGiven' | 'release' | 'markLeaving' | 'isLapsed'
+  | 'id'
+  | 'view'
+  | 'onView'
+  | 'look'
+  | 'prepareClaim'
+  | 'claim'
+  | 'noteGiven'
+  | 'release'
+  | 'markLeaving'
+  | 'isLapsed'
+  | 'mayBeReplaced'
 >;
 
 /**
@@ -392,7 +402,7 @@ export class Mover {
     const isPlanned = (): boolean => planPartitions(registry.view, this.#slots.length)[partition] === toEngineId;
     // The other engine may have seen what this one has not.
     if (!isPlanned()) await registry.look();
-    if (!isPlanned() || this.#isStopped || registry.isLapsed || slot.work !== 'idle') return false;
+    if (!isPlanned() || this.#isStopped || registry.mayBeReplaced || slot.work !== 'idle') return false;
     const lease = registry.view.leases[partition]!;
     if (lease.holder !== registry.id) return lease.holder === null;
     if (!isTaken) return this.#release(slot, fenceOf(lease), toEngineId);
@@ -443,7 +453,7 @@ export class Mover {
       !registry.isLapsed && registry.view.engines.some(({ id, isLeaving }) => id !== registry.id && !isLeaving);
     await this.#untilEmpty(timeoutMs, hasOthers);
     // What follows takes a processor, and messages of the last partition wait until its next owner is ready.
-    await this.#handovers;
+    await this.#atMost(this.#handovers, this.#options.takenMsMax ?? takenMsDefault);
     await this.#untilEmpty(releaseMsMax, () => {
       for (const slot of this.#slots) {
         if (slot.work === 'starting') void slot.host.drop();
@@ -453,6 +463,17 @@ export class Mover {
         else void this.#release(slot, fence, null);
       }
       return true;
+    });
+  }
+
+  /** @param done does not reject */
+  #atMost(done: Promise<unknown>, longestMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#schedule(resolve, longestMs);
+      void done.then(() => {
+        cancel();
+        resolve();
+      });
     });
   }
 

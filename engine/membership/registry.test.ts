@@ -1,5 +1,8 @@
 /** Engines of one database on a real Postgres: what each sees, and which may claim a partition when. */
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import t, { type Test } from 'tap';
 import { databaseFor } from '../../deploy/testing/for-test.js';
@@ -300,16 +303,59 @@ t.test('an engine whose session has ended, and that does not renew, is dead befo
   const sessions = () => sql`select from pg_stat_activity where pid = ${row!.pid}`;
   await until('its session has ended', async () => (await sessions()).length === 0);
   t.equal(await lastRenewed(10), true, 'it may renew yet from another session');
-  await until('it knows that it may be declared dead', () => a.isLapsed);
+  await until('it knows that it may be declared dead', () => a.mayBeReplaced);
   await sql`update engines set server_started = server_started - interval '1 second' where id = ${a.id}`;
   t.equal(await lastRenewed(30), true, 'its session was at another server');
   await sql`update engines set server_started = pg_postmaster_start_time() where id = ${a.id}`;
   t.equal(await lastRenewed(30), false);
   t.match(await b.claim(0), { epoch: first!.epoch + 1 });
   proxy.heal();
-  await until('it sees what it has lost', () => !a.isLapsed && a.view.leases[0]?.holder === b.id);
+  await until('it sees what it has lost', () => !a.mayBeReplaced && a.view.leases[0]?.holder === b.id);
   await until('the other one sees it again', async () => {
     await b.look();
     return b.view.engines.length === 2;
   });
+});
+
+t.test('a server that turns connections away is not asked without a pause', async (t) => {
+  const { url, join } = await stage(t);
+  const sockets = new Set<Socket>();
+  let turnedAway = 0;
+  let isStarting = false;
+  const fatal = 'SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0';
+  const server = createServer((near) => {
+    sockets.add(near.on('error', () => undefined));
+    if (isStarting) {
+      turnedAway++;
+      near.once('data', () => {
+        const answer = Buffer.alloc(5 + fatal.length);
+        answer.write('E');
+        answer.writeUInt32BE(4 + fatal.length, 1);
+        answer.write(fatal, 5, 'latin1');
+        near.end(answer);
+      });
+      return;
+    }
+    const far = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
+    near.pipe(far).pipe(near);
+    near.on('close', () => far.destroy());
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const way = new URL(url);
+  way.hostname = '127.0.0.1';
+  way.port = String((server.address() as AddressInfo).port);
+  const registry = await join({ url: way.href });
+  isStarting = true;
+  for (const socket of sockets) socket.destroy();
+  await until('it has noticed', () => registry.mayBeReplaced);
+  // Of real time: how often it asks is what this is about. Renewals, looks and the listener ask, four times a second.
+  const before = turnedAway;
+  await delay(1000);
+  t.ok(turnedAway - before <= 20, `${turnedAway - before} connections in a second`);
+  isStarting = false;
+  await until('it is back', () => !registry.mayBeReplaced);
 });

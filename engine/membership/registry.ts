@@ -87,7 +87,10 @@ export class Registry {
   #wasLapsed = false;
   /** Others may have taken its partitions, and it has not seen yet what they took. */
   #isUnseen = false;
-  /** The session of its last renewal is there, so no engine declares it dead. */
+  /**
+   * The connection of its last renewal is there, and so is its session: no engine declares it dead. Behind a pooler the
+   * session may be gone all the same; then its next renewal says so.
+   */
   #hasSession = true;
   /** How often others have declared this engine dead, as its last renewal said. */
   #declaredDead = 0;
@@ -107,6 +110,8 @@ export class Registry {
     this.#deadlineMs = Math.min(deadlineMsMax, Math.max(deadlineMsMin, leaseMs / deadlinesPerLease));
     this.#renewals = new BoundedConnections(databaseUrl, {
       ...connectionOptions('engine lease', 1, 0),
+      // Else the driver would end the session each half hour or hour.
+      max_lifetime: null,
       onclose: () => this.#sessionEnded(),
     });
     this.#looks = new BoundedConnections(databaseUrl, connectionOptions('engine view', 1, 0));
@@ -130,7 +135,12 @@ export class Registry {
 
   /** This engine did not renew its row for so long that others may take its partitions, or may have taken them. */
   get isLapsed(): boolean {
-    return this.#lease === null || this.#lease.isStale || this.#isUnseen || !this.#hasSession;
+    return this.#lease === null || this.#lease.isStale || this.#isUnseen;
+  }
+
+  /** The same, or another engine may declare this one dead before its lease ends: its session is gone. */
+  get mayBeReplaced(): boolean {
+    return this.isLapsed || !this.#hasSession;
   }
 
   /**
@@ -231,8 +241,8 @@ export class Registry {
 
   /**
    * Ends the lease of an engine that this one cannot reach, where its process has ended. Its session is gone from the
-   * server then, and it does not renew from another one. Behind a pooler the session stays, and the lease ends by
-   * itself. Never rejects: where the database does not answer, the caller asks again.
+   * server then, and it does not renew from another one. Behind a pooler the session mostly stays, and the lease ends
+   * by itself. Never rejects: where the database does not answer, the caller asks again.
    */
   async declareDead(engineId: string): Promise<void> {
     const { id } = this.#options;
@@ -357,9 +367,12 @@ export class Registry {
     if (!this.#isStopped) this.#renewTimer = setTimeout(() => void this.#renewAndGoOn(), delayMs);
   }
 
-  /** Without a session others may declare this engine dead: it renews at once, if it does not do so already. */
+  /**
+   * Without a session others may declare this engine dead: it renews at once, if it does not do so already. Where the
+   * server turns the new connection away, that ends too: the next attempt comes after the usual pause.
+   */
   #sessionEnded(): void {
-    if (this.#isStopped || this.#lease === null) return;
+    if (this.#isStopped || this.#lease === null || !this.#hasSession) return;
     this.#hasSession = false;
     if (this.#renewTimer === undefined) return;
     clearTimeout(this.#renewTimer);
