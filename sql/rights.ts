@@ -101,6 +101,7 @@ export const functionRights: Readonly<Record<string, readonly ProcessName[]>> = 
   actor_check: ['api'],
   audit_append: ['api'],
   audit_complete: ['api'],
+  audit_failing: ['api'],
   audit_seal: ['api'],
   audit_upkeep: ['api'],
   journal_take_over: ['engine'],

@@ -11,10 +11,12 @@ import type { Quarantine } from '../stores/quarantine.js';
 
 /** A request waits 5 s for its turn and the engine at most, and some more for a connection to record the outcome. */
 export const openMsMin = 60_000;
-/** An engine that is away for longer is a case for a person, so they must see the entry. */
-export const openMsMax = 3_600_000;
+/** Engines that cannot say for longer are a case for a person, so they must see the entry. */
+export const failingMsMax = 3_600_000;
 /** Each is a look at the engines: milliseconds, 2 s at most. A stop of the API waits for the step that is under way. */
 const entriesMax = 10;
+/** So many failures in a step mean that no engine answers, rather than that one partition is away. */
+const failuresMax = 3;
 
 /** As much as is known of what came of an entry. */
 interface Found {
@@ -23,7 +25,7 @@ interface Found {
 }
 
 export interface OpenEntriesParts {
-  readonly trail: Pick<AuditTrail, 'open' | 'complete'>;
+  readonly trail: Pick<AuditTrail, 'open' | 'failing' | 'complete'>;
   readonly engine: Pick<EngineClient, 'decision'>;
   readonly quarantine: Pick<Quarantine, 'list'>;
   readonly log: Pick<Log, 'warn' | 'info'>;
@@ -40,12 +42,14 @@ export class OpenEntries {
   async sweep(): Promise<number> {
     const { trail, log } = this.#parts;
     let completed = 0;
-    let isAway = false;
+    let failures = 0;
     for (const entry of await trail.open(openMsMin, entriesMax)) {
-      // One failure is enough: the entries behind it wait for the next round, an hour at most.
-      let found: Found | null = isAway ? null : await this.#find(entry).catch(() => null);
-      isAway ||= found === null;
-      if (entry.ageMs >= openMsMax) found ??= unknown(entry, 'engine_unavailable');
+      if (failures === failuresMax) break;
+      let found = await this.#find(entry).catch(() => null);
+      if (found === null) {
+        failures++;
+        if ((await trail.failing(entry.id)) >= failingMsMax) found = unknown(entry, 'engine_unavailable');
+      }
       if (found === null || !(await trail.complete(entry.id, found.outcome, found.after))) continue;
       completed++;
       const { outcome } = found;

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { findFreePort } from '../../deploy/free-port.js';
 import { until } from '../../engine/testing/engine-process.js';
 import { TcpProxy } from '../../engine/testing/tcp-proxy.js';
-import { openMsMax, openMsMin } from '../background/open-entries.js';
+import { failingMsMax, OpenEntries, openMsMin } from '../background/open-entries.js';
 import { type RequestOptions, request, startTestApi, type TestApi } from '../testing/api-inside.js';
 import { ApiProcess } from '../testing/api-process.js';
 import { Customer, pay } from '../testing/customer.js';
@@ -43,7 +43,9 @@ async function entriesOf(api: TestApi, token: string, query: string) {
 
 /** As if they had come so much earlier. */
 async function age({ sql }: TestApi, byMs: number): Promise<void> {
-  await sql`update audit_open set at = at - make_interval(secs => ${byMs / 1000 + 1})`;
+  const by = byMs / 1000 + 1;
+  await sql`update audit_open set at = at - make_interval(secs => ${by}),
+    failing_since = failing_since - make_interval(secs => ${by})`;
 }
 
 const outcomes = (entries: readonly { readonly outcome: string }[]) => entries.map(({ outcome }) => outcome);
@@ -102,13 +104,44 @@ t.test('a deposit stays open while no engine answers, for an hour', async (t) =>
     env: { DATABASE_URL: api.databaseUrl, ENGINE_URL: `http://127.0.0.1:${await findFreePort()}` },
   });
   await api.api.services.housekeeping.stop();
-  await age(api, openMsMin);
+  await age(api, failingMsMax);
   await without.api.services.housekeeping.run();
   const unknown = () => entriesOf(api, token, 'outcome=unknown');
-  t.same(await unknown(), []);
-  await age(api, openMsMax);
+  t.same(await unknown(), [], 'an old entry that was not asked about yet has its hour');
+  await age(api, failingMsMax);
   await without.api.services.housekeeping.run();
   t.match(await unknown(), [{ action: 'account.deposit', after: /"reason":"engine_unavailable"/ }]);
+});
+
+t.test('entries that the engines cannot say anything about hold up no other', async () => {
+  const entries = Array.from({ length: 8 }, (_, index) => ({ id: index + 1, failing: 0 }));
+  const completed: number[] = [];
+  const failures = { count: 0 };
+  const sweep = new OpenEntries({
+    trail: {
+      open: async () =>
+        entries
+          .filter(({ id }) => !completed.includes(id))
+          .toSorted((left, right) => left.failing - right.failing || left.id - right.id)
+          .map(({ id }) => ({ id, action: 'account.deposit', objectId: 'a', key: String(id), after: { amount: 1 } })),
+      failing: async (id) => {
+        entries[id - 1]!.failing = ++failures.count;
+        return 0;
+      },
+      complete: async (id) => completed.push(id) > 0,
+    },
+    engine: {
+      decision: async (key) => {
+        if (Number(key) <= 4) throw new Error('a partition is away');
+        return null;
+      },
+    },
+    quarantine: { list: async () => [] },
+    log: { warn: () => undefined, info: () => undefined },
+  });
+  t.equal(await sweep.sweep(), 0, 'three failures end a step');
+  t.equal(await sweep.sweep(), 4, 'what failed comes last');
+  t.same(completed, [5, 6, 7, 8]);
 });
 
 t.test('a release of a killed API process gets what it released, and a retry what is left in quarantine', async (t) => {

@@ -44,7 +44,6 @@ export interface AuditEntry {
 /** An entry `asked` that has no outcome. */
 export interface OpenEntry {
   readonly id: number;
-  readonly ageMs: number;
   readonly action: string;
   readonly objectId: string;
   /** Id of the movement or the release, else of the request. */
@@ -143,16 +142,27 @@ export class AuditTrail {
     });
   }
 
-  /** Oldest first. @param openMsMin how long an entry has no outcome at least */
+  /**
+   * Oldest first, behind them those that the engines could not be asked about: one of them must not hold up the others.
+   * @param openMsMin how long an entry has no outcome at least
+   */
   open(openMsMin: number, limit: number): Promise<readonly OpenEntry[]> {
     return this.#database.run(
       'audit.open',
       (sql) => sql<OpenEntry[]>`
-        select id, extract(epoch from clock_timestamp() - at)::float8 * 1000 as "ageMs", action,
-          object_id as "objectId", key, after
+        select id, action, object_id as "objectId", key, after
         from audit_open where at < clock_timestamp() - make_interval(secs => ${openMsMin / 1000})
-        order by id limit ${limit}`,
+        order by failing_since nulls first, id limit ${limit}`,
     );
+  }
+
+  /** The engines could not be asked about it. @returns for how long that is so, in milliseconds */
+  async failing(id: number): Promise<number> {
+    const [row] = await this.#database.run(
+      'audit.failing',
+      (sql) => sql<{ sinceMs: number | null }[]>`select audit_failing(${id}) as "sinceMs"`,
+    );
+    return row!.sinceMs ?? 0;
   }
 
   /** Records what came of an open entry. @returns false: it has an outcome meanwhile */

@@ -11,13 +11,14 @@ CREATE TABLE audit_open (
   -- Id of the movement or the release; of a retry, which has none, the request's.
   key text NOT NULL,
   before jsonb,
-  after jsonb
+  after jsonb,
+  -- When the engines first failed to answer for this entry.
+  failing_since timestamptz
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX audit_open_key ON audit_open (object_id, key);
 
 ALTER TABLE audit_fresh DROP CONSTRAINT audit_fresh_outcome_check,
   ADD CONSTRAINT audit_fresh_outcome_check CHECK (outcome IN ('done', 'refused', 'asked', 'unknown'));
-CREATE INDEX audit_trail_unknown ON audit_trail (id DESC) WHERE outcome = 'unknown';
 
 -- Entries come from functions of the owner alone, and with their rights this follows them.
 CREATE FUNCTION audit_follow() RETURNS trigger
@@ -56,4 +57,12 @@ BEGIN
     asked.action, asked.object_kind, asked.object_id, asked.before, coalesce(asked.after, '{}') || additions, outcome);
   RETURN true;
 END
+$$;
+
+-- The engines could not be asked about an open entry. @returns for how many milliseconds that is so; null: it has an
+-- outcome meanwhile
+CREATE FUNCTION audit_failing(entry bigint) RETURNS double precision
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  UPDATE audit_open SET failing_since = coalesce(failing_since, clock_timestamp()) WHERE id = entry
+  RETURNING extract(epoch FROM clock_timestamp() - failing_since)::float8 * 1000
 $$;
