@@ -43,8 +43,8 @@ export class SegmentKeeper {
   /** First sequence of each segment seen; they never change while the shipper runs. */
   readonly #firstSequences = new Map<number, number>();
   #making: { path: string; file: FileId; zeroedBytes: number; journaledBytes: number } | undefined;
-  /** The segment that is open may be nearly full: the first spare is made as fast as may be. */
-  #isFirst = true;
+  /** The segment that is open may be nearly full: the next spare is made as fast as may be. */
+  #isLate = true;
   #nextNumber = 1;
   #retryAtMs = 0;
   #steppedAtMs = Number.NEGATIVE_INFINITY;
@@ -101,6 +101,7 @@ export class SegmentKeeper {
     } catch {
       // Not synced means not zero: the file must not become a spare.
       this.#discard();
+      this.#isLate = true;
       this.#retryAtMs = nowMs() + retryMs;
       return false;
     }
@@ -112,14 +113,14 @@ export class SegmentKeeper {
    */
   close(): void {
     this.#firstSequences.clear();
-    this.#isFirst = true;
+    this.#isLate = true;
     this.#discard();
   }
 
   #isDue({ zeroedBytes, journaledBytes: sinceBytes }: { zeroedBytes: number; journaledBytes: number }): boolean {
     const { nowMs, unhurriedMs, journaledBytes } = this.#options;
     if (nowMs() >= this.#steppedAtMs + unhurriedMs) return true;
-    const isBehind = this.#isFirst || zeroedBytes < growthFactor * (journaledBytes() - sinceBytes);
+    const isBehind = this.#isLate || zeroedBytes < growthFactor * (journaledBytes() - sinceBytes);
     return isBehind && !this.#hasSpare();
   }
 
@@ -140,8 +141,14 @@ export class SegmentKeeper {
     this.#options.onFiles(segments.length, spares.length);
     // While sealed segments wait to be settled one new spare is enough: the others will come from them.
     if (spares.length >= (segments.length > 1 ? 1 : spareCount)) return false;
-    if (segments.length + spares.length + making.length >= sizes.segmentsMax) return false;
-    if (storage.freeBytes(directory) < sizes.segmentBytes) return false;
+    const hasRoom =
+      segments.length + spares.length + making.length < sizes.segmentsMax &&
+      storage.freeBytes(directory) >= sizes.segmentBytes;
+    if (!hasRoom) {
+      // Until there is room, the open segment fills.
+      this.#isLate ||= spares.length === 0;
+      return false;
+    }
     const path = join(directory, makingName('shipper', this.#nextNumber));
     this.#making = { path, file: storage.create(path), zeroedBytes: 0, journaledBytes: this.#options.journaledBytes() };
     return true;
@@ -201,7 +208,7 @@ export class SegmentKeeper {
     const made = this.#making!;
     storage.close(made.file);
     this.#making = undefined;
-    this.#isFirst = false;
+    this.#isLate = false;
     storage.rename(made.path, join(directory, spareName(this.#nextNumber++)));
     storage.syncDirectory(directory);
   }
