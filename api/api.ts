@@ -21,6 +21,7 @@ import { PasswordChanges } from './auth/password-changes.js';
 import { Passwords } from './auth/passwords.js';
 import { SignIn } from './auth/sign-in.js';
 import { Tokens } from './auth/tokens.js';
+import { ApprovedFundings } from './background/approved-fundings.js';
 import { AuditSealer } from './background/audit-sealer.js';
 import { Housekeeping } from './background/housekeeping.js';
 import { LedgerWatch } from './background/ledger-watch.js';
@@ -285,6 +286,7 @@ function createSignIn({ config, log, redis, data, stores, program }: SignInParts
 function createHousekeeping(stores: Stores, data: DataServices, log: Log): Housekeeping {
   const housekeeping = new Housekeeping(log);
   const openEntries = new OpenEntries({ ...stores, ...data, log });
+  const approvedFundings = new ApprovedFundings({ ...stores, ...data, log });
   housekeeping.add('audit trail', () => stores.trail.upkeep());
   housekeeping.add('sessions', () => stores.sessions.sweep());
   housekeeping.add('operator sessions', () => stores.operators.sweep());
@@ -293,7 +295,8 @@ function createHousekeeping(stores: Stores, data: DataServices, log: Log): House
   housekeeping.add('password links', () => stores.passwordStore.sweep());
   housekeeping.add('images', () => stores.images.sweep());
   housekeeping.add('idempotency keys', () => stores.idempotency.sweep());
-  // Last: it may wait for an engine.
+  // Last: they may wait for an engine.
+  housekeeping.add('approved fundings', () => approvedFundings.sweep());
   housekeeping.add('open entries of the audit trail', () => openEntries.sweep());
   return housekeeping;
 }

@@ -1,9 +1,11 @@
 /** Large movements of money: one operator asks, another one decides, and the money moves once. */
 import t, { type Test } from 'tap';
 import type { OperatorRole } from '../auth/principal.js';
+import { ApprovedFundings, approvedMsMin } from '../background/approved-fundings.js';
 import { startTestApi } from '../testing/api-inside.js';
 import { Customer, fresh } from '../testing/customer.js';
 import { signedIn } from '../testing/operators.js';
+import { quietLog } from '../testing/personal-stores.js';
 
 async function stage(t: Test) {
   const api = await startTestApi(t, { engine: true, env: { FUNDING_APPROVAL_MINOR: '1000' } });
@@ -120,6 +122,45 @@ t.test('an approval whose outcome was not learned is completed by the next one',
   t.match((await asker.get(`/api/fundings/${id}`)).json, { status: 'approved', decidedBy: { id: other.id } });
   t.match((await third.post(`/api/fundings/${id}/approve`)).json, { status: 'done', decidedBy: { id: other.id } });
   t.equal(await funds(), 3000);
+});
+
+t.test('an approval whose API process died is completed after a minute, once', async (t) => {
+  const { api, as, funds, path } = await stage(t);
+  const [asker, other] = [await as('admin'), await as('risk')];
+  const ask = async (direction: string, amount: number) =>
+    `/api/fundings/${(await asker.post(`${path}/${direction}`, { amount })).json.id}`;
+  const [moved, notMoved] = [await ask('deposits', 3000), await ask('deposits', 3000)];
+  const refused = await ask('withdrawals', 1_000_000);
+  const { engine, housekeeping } = api.api.services;
+  const move = engine.move.bind(engine);
+  engine.move = async (...movement) => {
+    await move(...movement);
+    throw new Error('the answer is lost');
+  };
+  t.equal((await other.post(`${moved}/approve`)).status, 500);
+  engine.move = () => Promise.reject(new Error('no engine answers'));
+  for (const funding of [notMoved, refused]) t.equal((await other.post(`${funding}/approve`)).status, 500);
+  const age = async () => {
+    await api.sql`alter table fundings disable trigger audit_funding`;
+    await api.sql`update fundings set decided_at = now() - ${approvedMsMin} * interval '1 millisecond'`;
+    await api.sql`alter table fundings enable trigger audit_funding`;
+  };
+  const statuses = async () =>
+    (await Promise.all([moved, notMoved, refused].map(asker.get))).map(({ json }) => json.status);
+  await housekeeping.stop();
+  const sweep = () => new ApprovedFundings({ ...api.api.services, log: quietLog }).sweep();
+  engine.move = move;
+  t.equal(await sweep(), 0, 'one that is young may get its outcome yet');
+  await age();
+  engine.move = () => Promise.reject(new Error('no engine answers'));
+  t.equal(await sweep(), 0);
+  t.same(await statuses(), ['approved', 'approved', 'approved']);
+  engine.move = move;
+  const completed = await Promise.all([sweep(), sweep()]);
+  t.equal(completed[0]! + completed[1]!, 3);
+  t.same(await statuses(), ['done', 'done', 'refused']);
+  t.equal(await funds(), 6000, 'each deposit moved once');
+  t.equal(await sweep(), 0);
 });
 
 t.test('a movement whose entry cannot be written stays approved, and has one after the next approval', async (t) => {

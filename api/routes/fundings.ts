@@ -90,8 +90,8 @@ export function fundingRoutes(services: Services) {
       operationId: 'approveFunding',
       summary: 'Approve what another operator asked for: the money moves now, once',
       description:
-        'An answer of 503 leaves it `approved`, with an outcome that is not known yet: approve it again to complete ' +
-        `it. It lapses ${fundingHours} hours after it was asked for.`,
+        'An answer of 503 leaves it `approved`, with an outcome that is not known yet: approve it again to learn it, ' +
+        `or look again after two minutes. It lapses ${fundingHours} hours after it was asked for.`,
       schemas: { params: IdParams, responses: { 200: Funding } },
       handler: async ({ actor, params }) => {
         await decide(services, actor as Acting<Operator>, params.id, 'approved', null);

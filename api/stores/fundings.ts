@@ -1,6 +1,6 @@
 /** Deposits and withdrawals that wait for a second operator, and what became of them. */
 import type { Acting, Operator } from '../auth/principal.js';
-import { contextOf, system } from './acting.js';
+import { contextOf, type System, system } from './acting.js';
 import type { Database, Sql } from './postgres.js';
 
 export const fundingStatuses = ['pending', 'approved', 'done', 'refused', 'rejected', 'expired'] as const;
@@ -114,15 +114,28 @@ export class FundingStore {
     return rows.length > 0;
   }
 
+  /** Decided so long ago, and without an outcome, by their numbers. @param after the number before the first */
+  approved(decidedMsMin: number, after: number, limit: number): Promise<readonly Funding[]> {
+    return this.#database.run(
+      'fundings.approved',
+      (sql) => sql<Funding[]>`
+        select ${columns(sql)} from fundings f ${joins(sql)}
+        where f.status = 'approved' and f.decided_at <= now() - make_interval(secs => ${decidedMsMin / 1000})
+          and f.id > ${after}
+        order by f.id limit ${limit}`,
+    );
+  }
+
   /**
    * What the engine answered, with its entry in the audit trail: both or neither. The operator may have lost the right
    * meanwhile, and the money has moved all the same. A crash before this leaves the funding `approved`; the next
-   * approval completes it.
+   * approval completes it, or a sweep (background/approved-fundings.ts).
+   * @param by who asked the engine
    * @param reason of the ledger
-   * @returns false: another approval at the same time has completed it
+   * @returns false: it was completed meanwhile
    */
   async complete(
-    operator: Acting<Operator>,
+    by: Acting<Operator> | System,
     funding: Pick<Funding, 'id' | 'direction' | 'accountId' | 'amount' | 'currency' | 'movementId'>,
     status: 'done' | 'refused',
     reason: string,
@@ -138,7 +151,7 @@ export class FundingStore {
           where public_id = ${id} and status = 'approved' and ${admitted}
           returning id
         )
-        select audit_append(${contextOf(sql, operator)}, ${`account.${direction}`}, 'account', ${accountId}, null,
+        select audit_append(${contextOf(sql, by)}, ${`account.${direction}`}, 'account', ${accountId}, null,
           ${sql.json(after)}::jsonb, ${status})
         from completed`,
     );
