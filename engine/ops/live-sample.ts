@@ -15,6 +15,8 @@ import type { Codecs } from '../protocols/registry.js';
 const requestBytesMax = 8192;
 /** When more are decided than a line has room for, the newest of the last moment before the line are in it. */
 const newestMs = 10;
+/** And in case nothing is answered in that moment: one batch in so long before it. */
+const refreshMs = 25;
 const cardLettersShown = 4;
 
 const decidedOnPorts: ReadonlySet<number> = new Set([
@@ -51,6 +53,7 @@ export class LiveSample {
   /** Copied since take(); the last of them are there. */
   #count = 0;
   #newestFromMs = 0;
+  #copiedAtMs = 0;
 
   constructor(options: LiveSampleOptions) {
     this.#options = options;
@@ -59,7 +62,10 @@ export class LiveSample {
   /** The answers of the slab have left. */
   see(slab: Slab): void {
     if (!this.isWatched) return;
-    if (this.#count >= samplesMax && slab.returnedAtMs < this.#newestFromMs) return;
+    const { returnedAtMs } = slab;
+    const isFull = this.#count >= samplesMax;
+    if (isFull && returnedAtMs < this.#newestFromMs && returnedAtMs < this.#copiedAtMs + refreshMs) return;
+    this.#copiedAtMs = returnedAtMs;
     const isStale = this.#options.isStale();
     let first = slab.count;
     for (let found = 0; first > 0 && found < samplesMax; first--) if (this.#isShown(slab, first - 1, isStale)) found++;

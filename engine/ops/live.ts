@@ -60,11 +60,18 @@ export class Live {
     response.once('close', () => this.#left(response));
     request.resume();
     if (this.#timer !== undefined) return;
-    const { sample, nowMs } = this.#options;
+    const { sample } = this.#options;
     // What was copied for an earlier reader is old.
-    sample.take(nowMs());
+    sample.take(this.#nextMs);
     sample.isWatched = true;
     this.#later();
+  }
+
+  /** When the next line is due, wall clock ms: all engines write at the same instants. */
+  get #nextMs(): number {
+    const nowMs = this.#options.nowMs();
+    const leftMs = lineMs - (nowMs % lineMs);
+    return nowMs + (leftMs < earlyMs ? leftMs + lineMs : leftMs);
   }
 
   #left(response: ServerResponse): void {
@@ -76,8 +83,7 @@ export class Live {
   }
 
   #later(): void {
-    const leftMs = lineMs - (this.#options.nowMs() % lineMs);
-    this.#timer = setTimeout(() => this.#tick(), leftMs < earlyMs ? leftMs + lineMs : leftMs);
+    this.#timer = setTimeout(() => this.#tick(), this.#nextMs - this.#options.nowMs());
   }
 
   #tick(): void {
@@ -118,7 +124,7 @@ export class Live {
       journalUsedShare: own.length === 0 ? null : Math.max(...own.map(({ segments }) => segments)) / segmentsMax,
       epoch: mine?.epoch ?? 0,
       partitions: mine?.partitions ?? [],
-      last: sample.take(nowMs + lineMs),
+      last: sample.take(this.#nextMs),
     };
   }
 }
