@@ -1,5 +1,7 @@
 /** When the shipper settles, how much at once, and how it yields to the front. */
-export interface ShipperTuning {
+import type { BacklogBounds } from './backlog-watch.js';
+
+export interface ShipperTuning extends BacklogBounds {
   /**
    * Most records and bytes of a batch. What several records of a statement change is written once, and neighbours are
    * on the same pages. In a statement of 5,000 each record takes Postgres a fifth less than in one of 1,000. The rows
@@ -80,6 +82,8 @@ export const shipperTuningDefault: ShipperTuning = {
   restMsMax: 2_000,
   catchUpMs: 12_000,
   catchUpPerSecond: 2_000,
+  keepUpRecords: 50_000,
+  keepUpPerSecondMax: 17_500,
   backlogRecordsMax: 1_000_000,
   retryMsMin: 50,
   retryMsMax: 5_000,

@@ -443,6 +443,33 @@ t.test('while the front is busy the shipper rests in proportion to its last stat
   await shipper.stop();
 });
 
+t.test('a backlog that keeps growing is settled without rests although the front is busy', async (t) => {
+  let nowMs = 0;
+  const { postgres, shipper, open, options } = world({
+    tuning: { recordsMax: 2, recordsBusyMax: 1, busyRequests: 1, restMsMax: 60_000, keepUpRecords: 4 },
+    nowMs: () => nowMs,
+    settle: async (...batch) => {
+      nowMs += 10_000;
+      return postgres.settle(...batch);
+    },
+  });
+  const writer = open();
+  options.progress.setRequestsInFlight(1000);
+  let appended = 0;
+  const settledAfter = async (ms: number, more: number) => {
+    nowMs += ms;
+    for (let count = 0; count < more; count++) append(writer, [numbered(++appended)]);
+    for (let step = 0; step < 50; step++) await turn();
+    return postgres.position;
+  };
+  shipper.resume(0);
+  t.equal(await settledAfter(0, 6), 1, 'the shipper rests after a small statement');
+  t.equal(await settledAfter(5_000, 6), 1, 'a backlog that grew once may be what a burst left');
+  t.equal(await settledAfter(5_000, 6), appended);
+  t.equal(postgres.largest, 2, 'its statements are full ones');
+  await shipper.stop();
+});
+
 t.test('a backlog is caught up at a pace while messages are in flight, and at once without them', async (t) => {
   let nowMs = 0;
   const sleeps: { readonly endsAtMs: number; readonly end: () => void }[] = [];

@@ -13,6 +13,7 @@ import { isOutOfDescriptors } from '../../platform/process/descriptors.js';
 import { partitionDirectory } from '../journal/segment-files.js';
 import { SegmentKeeper } from '../journal/segment-keeper.js';
 import type { Storage } from '../journal/storage.js';
+import { BacklogWatch } from './backlog-watch.js';
 import { BatchReader, SettleBatch } from './settle-batch.js';
 import { SettleTurns } from './settle-turns.js';
 import { type ShipperTuning, shipperTuningDefault } from './shipper-tuning.js';
@@ -69,8 +70,9 @@ export class Shipper {
   constructor(options: ShipperOptions) {
     this.#schedule = options.schedule ?? scheduleTimeout;
     const turns = new SettleTurns();
+    const watch = new BacklogWatch(options.progress, { ...shipperTuningDefault, ...options.tuning });
     this.#partitions = options.progress.partitions.map(
-      (_, partition) => new PartitionShipper(options, partition, turns),
+      (_, partition) => new PartitionShipper(options, partition, turns, watch),
     );
   }
 
@@ -145,14 +147,16 @@ class PartitionShipper {
   /** Steps since a record came. */
   #still = 0;
   readonly #turns: SettleTurns;
+  readonly #watch: BacklogWatch;
   readonly #nowMs: () => number;
   #waiters: DrainWaiter[] = [];
   /** End the sleeps under way. */
   readonly #wakes = new Set<() => void>();
 
-  constructor(options: ShipperOptions, partition: number, turns: SettleTurns) {
+  constructor(options: ShipperOptions, partition: number, turns: SettleTurns, watch: BacklogWatch) {
     this.#options = options;
     this.#turns = turns;
+    this.#watch = watch;
     this.#tuning = { ...shipperTuningDefault, ...options.tuning };
     this.#partition = partition;
     this.#progress = options.progress.partitions[partition]!;
@@ -276,8 +280,8 @@ class PartitionShipper {
   }
 
   /**
-   * Settles a batch. Full batches follow each other while no authorization waits for a core. Each is folded and sent
-   * while Postgres works on the one before it.
+   * Settles a batch. Full batches follow each other while no authorization waits for a core, and while settling must
+   * keep up. Each is folded and sent while Postgres works on the one before it.
    * @returns false when Postgres failed and is to be asked again, later
    */
   async #settleNext(): Promise<boolean> {
@@ -327,7 +331,8 @@ class PartitionShipper {
 
   /** Whether full batches follow each other without a pause. */
   #hurries(): boolean {
-    return !this.#halt && this.#progress.backlogRecords >= 2 * this.#recordsMax && this.#mayHurry;
+    if (this.#halt || this.#progress.backlogRecords < 2 * this.#recordsMax) return false;
+    return this.#mayHurry || this.#mustKeepUp;
   }
 
   /** Whether no message waits for the core that settling takes, or the journal or a drain cannot wait. */
@@ -354,7 +359,16 @@ class PartitionShipper {
   /** Most records of the next batch. */
   get #recordsMax(): number {
     const { recordsMax, recordsBusyMax } = this.#tuning;
-    return this.#isFrontBusy && !this.#mayHurry ? Math.min(recordsMax, recordsBusyMax) : recordsMax;
+    return this.#yields && !this.#mayHurry ? Math.min(recordsMax, recordsBusyMax) : recordsMax;
+  }
+
+  /** Whether the front has the cores first. */
+  get #yields(): boolean {
+    return this.#isFrontBusy && !this.#mustKeepUp;
+  }
+
+  get #mustKeepUp(): boolean {
+    return this.#watch.mustKeepUp(this.#nowMs());
   }
 
   /** By the requests of this engine, and as many of each other one. */
@@ -405,7 +419,7 @@ class PartitionShipper {
     const isIdle = this.#options.progress.requestsInFlight === 0 && (!isFew || this.#still >= stillMin);
     const waitsMax = isFew ? Math.max(holdBackMax, holdBackFewMax) : holdBackMax;
     const gathered = isIdle || backlog >= this.#recordsMax || this.#heldBack >= waitsMax;
-    const hasTurn = () => !this.#isFrontBusy || this.#hurry() === 1 || this.#turns.take(this, this.#nowMs());
+    const hasTurn = () => !this.#yields || this.#hurry() === 1 || this.#turns.take(this, this.#nowMs());
     const isWanted = this.#waiters.length > 0 || this.#options.progress.waitingForRoom > 0;
     if (isWanted || (gathered && hasTurn())) {
       this.#heldBack = 0;

@@ -170,7 +170,11 @@ export class TransactionFold {
   /** Of type settle_opening. */
   openedRows(): string {
     const rows = new RowArray();
-    for (const transaction of [...this.#opened.values(), ...this.#apart]) {
+    // In the order of the indexes by account and by card: neighbours stand on one page.
+    const inOrder = [...this.#opened.values(), ...this.#apart].sort(
+      (left, right) => left.accountNumber - right.accountNumber || left.cardNumber - right.cardNumber,
+    );
+    for (const transaction of inOrder) {
       rows
         .addText(nameOf(transaction.id, transaction.occurrence))
         .addPositive(transaction.accountNumber)
