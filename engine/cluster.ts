@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Metrics } from '../platform/metrics/metrics.js';
+import { endYielding } from '../platform/process/start-priority.js';
 import { version } from '../platform/version.js';
 import { type EngineBase, reachableHost } from './engine-base.js';
 import type { WindowEntity } from './exchange/partition-task.js';
@@ -62,7 +63,14 @@ export function clusterLinks(
 ) {
   const { databaseUrl, partitionCount, leaseMs, peer } = config;
   return {
-    registry: new Registry({ databaseUrl, leaseMs, id: holder, partitionCount, version, log, claimed }),
+    registry: new Registry({
+      ...{ databaseUrl, leaseMs, id: holder, partitionCount, version, log },
+      claimed(partition) {
+        // Its messages wait for this engine.
+        endYielding();
+        return claimed(partition);
+      },
+    }),
     links: new PeerLinks({ keys: peer.keys, selfId: holder, nowMs, log, changed }),
   };
 }
@@ -167,6 +175,8 @@ export class Cluster implements Ownership {
       registry,
       partitions: hosts,
       askHandover: async (engineId, partition) => {
+        // From its release on, the messages of the partition wait for this engine.
+        endYielding();
         const answer = await links.call(engineId, 'handover', { partition, takes: true }, handoverTimeoutMs);
         return typeof answer === 'number' ? answer : answer === true;
       },

@@ -1,6 +1,7 @@
 /** An engine as a whole: starts its parts in order, and stops them. main.ts runs it; tests run it in their process. */
 import type { Log } from '../platform/log.js';
 import { checkDatabaseRole } from '../platform/postgres/database-role.js';
+import { endYielding } from '../platform/process/start-priority.js';
 import { Cluster } from './cluster.js';
 import type { EngineConfig } from './config.js';
 import { type EngineBase, engineBase } from './engine-base.js';
@@ -93,6 +94,7 @@ class RunningEngine implements Engine {
     await this.#takeLedger();
     await this.#startLedger();
     const { commands, server, links } = this.#ports;
+    endYielding();
     await server.listen();
     await links.listen();
     this.#times.ended('listen');

@@ -1,18 +1,6 @@
 /** `npm run engine`: one process, configured by the environment alone. */
+import { yieldWhileStarting } from '../platform/process/start-priority.js';
 
-import { createLog } from '../platform/log.js';
-import { compileEarly } from '../platform/process/compile-early.js';
-import { runProcess } from '../platform/process/run-process.js';
-import { readEngineConfig, secretWarnings } from './config.js';
-import { startEngine } from './engine.js';
-
-compileEarly();
-await runProcess({
-  name: 'engine',
-  configure: () => readEngineConfig(process.env),
-  createLog: ({ logLevel }) => createLog(logLevel, 'engine'),
-  start: (config, log) => {
-    for (const warning of secretWarnings(config)) log.warn(warning);
-    return startEngine(config, log);
-  },
-});
+// Before the modules are loaded, which is a third of the work, and the settings with them.
+if (process.env['JOURNAL'] === 'postgres') yieldWhileStarting();
+await import('./run-engine.js');
