@@ -42,6 +42,8 @@ export interface LedgerEvents {
 
 /** Partitions come one after the other: the next ones come first. */
 const warmerRestMs = 1000;
+/** Engines that have just taken a partition share Postgres and its cores with messages of all the others. */
+const warmerPauseShare = 3;
 
 export type LedgerParts = ReturnType<typeof ledgerParts>;
 type LookupParts = ReturnType<typeof lookupParts>;
@@ -255,6 +257,7 @@ function lookupParts(
     config.partitionCount,
     log,
     config.journal === 'local' ? 0 : warmerRestMs,
+    config.journal === 'local' ? 0 : warmerPauseShare,
   );
   const cardOwners = new OwnerFinder(
     (tokens) => database.ownersOf('card', tokens),

@@ -23,7 +23,9 @@ const tombstonesMax = 100_000;
  */
 const seenChunk = 20_000;
 /** How far back a warm start looks for cards in use: a fraction of a second of Postgres. */
-const recentEvents = 200_000;
+const recentEventsMax = 200_000;
+/** And for each card that it wants: cards in use have several events. */
+const recentEventsPerCard = 10;
 
 /** A stretch of remembered ids for a partition, newest first. */
 export interface SeenChunk {
@@ -133,11 +135,12 @@ export async function recentCards(
   partitionCount: number,
   limit: number,
 ): Promise<string[]> {
+  const eventsMax = Math.min(recentEventsMax, recentEventsPerCard * limit);
   const recent = await sql<{ token: string }[]>`
     select c.token from (
       select card_id, max(sequence) as newest from (
         select card_id, sequence from transaction_events
-        where partition = ${partition} order by sequence desc limit ${recentEvents}) recent
+        where partition = ${partition} order by sequence desc limit ${eventsMax}) recent
       where card_id is not null group by card_id order by newest desc limit ${limit}) used
     join cards c on c.id = used.card_id order by used.newest desc`;
   const tokens = new Set(recent.map(({ token }) => token));

@@ -34,6 +34,7 @@ export class Warmer {
   readonly #reads: Pick<LookupReads, 'warm'>;
   readonly #waiting: () => number;
   readonly #restMs: number;
+  readonly #pauseShare: number;
   readonly #limit: number;
   readonly #partitionCount: number;
   readonly #log: Pick<Log, 'info'>;
@@ -43,6 +44,7 @@ export class Warmer {
    * @param cacheMax cards that a partition has room for, with their accounts
    * @param partitionCount of the engine: an owner's cards belong to one of them
    * @param restMs before the first read: what finds the cards takes a processor for a fraction of a second
+   * @param pauseShare the pause behind a read is at least so many times as long as the read was
    */
   constructor(
     database: Pick<Database, 'recentCards'>,
@@ -52,6 +54,7 @@ export class Warmer {
     partitionCount: number,
     log: Pick<Log, 'info'>,
     restMs = 0,
+    pauseShare = 0,
   ) {
     this.#database = database;
     this.#reads = reads;
@@ -60,6 +63,7 @@ export class Warmer {
     this.#partitionCount = partitionCount;
     this.#log = log;
     this.#restMs = restMs;
+    this.#pauseShare = pauseShare;
   }
 
   /** Reads in the background; ends by itself when the partition does, or Postgres is away. Never rejects. */
@@ -77,9 +81,10 @@ export class Warmer {
           continue;
         }
         const part = tokens.slice(read, read + cardsPerRead);
+        const beganMs = performance.now();
         await this.#reads.warm(host, part);
         read += part.length;
-        await pause(pauseMs);
+        await pause(Math.max(pauseMs, this.#pauseShare * (performance.now() - beganMs)));
       }
     } catch {
       // Cards are then looked up when a message names them.
