@@ -17,6 +17,11 @@ export interface ShipperTuning extends BacklogBounds {
   /** How long records wait for company, milliseconds. */
   readonly delayMs: number;
   /**
+   * Before the next batch is folded behind one that was sent: until then this thread writes the statement. Megabytes do
+   * not fit into the socket, and Postgres waited for the rest of them while the thread folded. Milliseconds.
+   */
+  readonly sendBehindMs: number;
+  /**
    * While requests are in flight, less than a full batch waits `holdBackMax` more delays. Each commit of Postgres is a
    * sync, which may delay a sync of ours.
    */
@@ -73,6 +78,7 @@ export const shipperTuningDefault: ShipperTuning = {
   recordsBusyMax: 1_000,
   bytesMax: 4 * 1024 * 1024,
   delayMs: 25,
+  sendBehindMs: 20,
   busyRequests: 32,
   holdBackMax: 16,
   fewRecords: 50,

@@ -85,7 +85,7 @@ function world(more: Partial<ShipperOptions> = {}, sizes: Partial<JournalSizes> 
     },
     ...more,
     // Tests have no clock to wait for; what is unhurried has a test of its own.
-    tuning: { spareUnhurriedMs: 0, ...more.tuning },
+    tuning: { spareUnhurriedMs: 0, sendBehindMs: 0, ...more.tuning },
   };
   const open = (): JournalWriter => {
     const place = { storage, directory, partition: 0, partitionCount: 1, sizes: options.sizes };

@@ -320,6 +320,9 @@ class PartitionShipper {
   /** Sends the next full batch while Postgres has `batch` to work on, when there is a hurry. */
   async #sendBehind(batch: SettleBatch): Promise<SettleBatch | undefined> {
     if (!batch.isFull || !this.#hurries()) return undefined;
+    const { sendBehindMs } = this.#tuning;
+    if (sendBehindMs > 0) await this.#sleep(sendBehindMs);
+    if (!this.#hurries()) return undefined;
     try {
       return this.#send(batch.lastSequence + 1);
     } catch (error) {

@@ -3,6 +3,7 @@
  * the front sends `resume` for each once its worker has restored, and `pause` before it starts that worker again.
  */
 import { setPriority } from 'node:os';
+import { setDefaultHighWaterMark } from 'node:stream';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { WriterFence } from '../../engine/core/writer-fence.js';
 import { Progress } from '../../engine/exchange/progress.js';
@@ -32,8 +33,16 @@ const retryMs = 4_000;
 /** Of -20 (first) to 19 (last): what the embedded Postgres gets too. */
 const threadPriority = 10;
 
+/**
+ * More than the largest statement, which has 4 MiB of records twice as hexadecimal digits, and their rows. The driver
+ * sends nothing behind a statement that its socket has not taken whole, and folding would wait for Postgres. Two
+ * statements are under way at most. This thread has no other sockets.
+ */
+const socketBytesMax = 16 * 1024 * 1024;
+
 nameThread('shipper');
 yieldToTheFront();
+setDefaultHighWaterMark(false, socketBytesMax);
 
 /** Tests settle small batches at once. */
 export interface TunedWorkerData extends ShipperWorkerData {
