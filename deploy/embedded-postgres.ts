@@ -12,6 +12,7 @@ import postgres from 'postgres';
 import { findFreePort, isPortFree } from './free-port.js';
 import { withLockFile } from './lock-file.js';
 import { findPostgresBinaries, type PostgresBinaries } from './postgres/postgres-binaries.js';
+import { giveCoresToBusyConnections } from './postgres/postgres-cores.js';
 import { choosePostgresPlace, type PostgresPlace } from './postgres/postgres-place.js';
 import { backgroundPrefix, keepInBackground } from './postgres/postgres-priority.js';
 import { writePrivateFile } from './private-file.js';
@@ -66,7 +67,7 @@ const defaultSettings: Readonly<Record<string, string>> = {
   max_connections: '100',
   shared_buffers: '256MB',
   // Fewer checkpoints mean fewer full-page images in the log, the largest avoidable cost of settling.
-  max_wal_size: '2GB',
+  max_wal_size: '4GB',
   checkpoint_timeout: '15min',
   wal_buffers: '16MB',
   synchronous_commit: 'on',
@@ -130,9 +131,9 @@ async function handle(
   adopted: boolean,
 ): Promise<EmbeddedPostgres> {
   const pid = await postmasterPid(place);
-  const end = niceness > 0 ? keepInBackground(pid, niceness) : () => undefined;
+  const ends = niceness > 0 ? [keepInBackground(pid, niceness), giveCoresToBusyConnections(pid)] : [];
   const stop = () => {
-    end();
+    for (const end of ends) end();
     return stopServer(place);
   };
   return { url, adopted, pid, stop };

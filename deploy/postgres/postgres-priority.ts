@@ -111,7 +111,7 @@ export function keepInBackground(postmasterPid: number, niceness: number): () =>
 const timesEnough = 3;
 
 /** The server and its connections; none where there is no /proc. */
-function processesOf(postmasterPid: number): number[] {
+export function processesOf(postmasterPid: number): number[] {
   const children = readOrNothing(`/proc/${postmasterPid}/task/${postmasterPid}/children`);
   return children === '' ? [] : [postmasterPid, ...children.trim().split(' ').filter(Boolean).map(Number)];
 }
@@ -133,7 +133,7 @@ function isSessionNice(pid: number, niceness: number): boolean {
 }
 
 /** Not Linux, no autogroup, or just gone: nothing. */
-function readOrNothing(path: string): string {
+export function readOrNothing(path: string): string {
   try {
     return readFileSync(path, 'latin1');
   } catch {
