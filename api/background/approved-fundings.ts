@@ -1,7 +1,7 @@
 /**
  * Completes fundings that stayed `approved`: the API process ended before the engine's answer, or the answer did not
  * come. The engine moves the money once for the movement's id, and answers a repeat with its first answer. So asking
- * again is safe, whoever asks, and each API process does it.
+ * again is safe, and each API process does it.
  */
 import type { Log } from '../../platform/log.js';
 import type { EngineClient } from '../engine-client.js';
@@ -10,7 +10,7 @@ import type { FundingStore } from '../stores/fundings.js';
 
 /** A request waits 5 s for its turn and the engine at most: by then it has completed its funding, or never will. */
 export const approvedMsMin = 60_000;
-/** Each is a command of the engines: milliseconds, 5 s at most. A stop of the API waits for the step that is under way. */
+/** Each is a command of the engines: milliseconds, 5 s at most. A stop of the API waits for the step under way. */
 const fundingsMax = 10;
 /** So many failures in a step mean that no engine answers, rather than that one partition is away. */
 const failuresMax = 3;

@@ -1,8 +1,8 @@
 /**
  * Gives a connection of a Postgres in the background all cores while half of them are not enough. The half keeps a
- * statement away from the threads that answer (see postgres-priority.ts). A load that lasts is another matter: beside
- * 15,000 authorizations a second the connection that settles ran for half of the time and waited for its core for a
- * third, while the other core had room. On all cores it still runs under the idle policy.
+ * statement away from the threads that answer (see postgres-priority.ts). A load that lasts is another matter.
+ * Beside 15,000 authorizations a second the connection that settles ran for half of the time. For a third of it the
+ * connection waited for its core, while the other core had room. On all cores it still runs under the idle policy.
  */
 import { execFile } from 'node:child_process';
 import { coresOf, processesOf, readOrNothing } from './postgres-priority.js';
