@@ -54,6 +54,9 @@ interface Connection {
 
 const databaseName = 'atlanticfrewaycard';
 const startWaitMs = 60_000;
+/** A server that was killed under load first replays up to `max_wal_size` of its log. */
+const recoveryWaitMs = 600_000;
+const stillStartingMs = 15_000;
 const stopWaitSeconds = 60;
 const logBytesMax = 16 * 1024 * 1024;
 /** How long a server that does not answer has to obey one signal. */
@@ -104,7 +107,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     }
     const connection = await prepareCluster(place, connectionFile, known, options.log);
     await writeSettings(place, connection.port, { ...defaultSettings, ...options.settings });
-    await startServer(place, niceness);
+    await showProgress(options.log, () => startServer(place, niceness));
     const url = urlOf(connection);
     await ensureDatabase(url);
     return handle(place, url, niceness, false);
@@ -272,6 +275,20 @@ async function writeSettings(place: PostgresPlace, port: number, settings: Recor
   await chmod(path, 0o644);
 }
 
+/** Says what a start waits for that takes long. */
+async function showProgress(log: (line: string) => void, start: () => Promise<void>): Promise<void> {
+  const startedMs = Date.now();
+  const timer = setInterval(() => {
+    const seconds = Math.round((Date.now() - startedMs) / 1000);
+    log(`Postgres has been starting for ${seconds} s: one that was killed under load replays its log first`);
+  }, stillStartingMs);
+  try {
+    await start();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
 async function startServer(place: PostgresPlace, niceness: number): Promise<void> {
   const logFile = join(place.cluster, 'server.log');
   // One older log is kept, so that it never fills the disk.
@@ -287,7 +304,7 @@ async function startServer(place: PostgresPlace, niceness: number): Promise<void
         place.binaries.pgCtl,
         'start',
         '--wait',
-        `--timeout=${startWaitMs / 1000}`,
+        `--timeout=${recoveryWaitMs / 1000}`,
         `--pgdata=${place.cluster}`,
         `--log=${logFile}`,
       ]);
