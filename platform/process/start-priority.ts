@@ -9,10 +9,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const sessionFile = '/proc/self/autogroup';
-/** The least that there is: where others leave it no core, a start goes on at a sixtieth of their speed. */
-const startNiceness = 19;
-/** Others that are busy for longer than this would keep an engine away that could help them. */
-const yieldMsMax = 15_000;
+/** Where others leave no core free, a start goes on at a tenth of their speed. At 19, the most, it hardly would. */
+const startNiceness = 10;
+/**
+ * Others that are busy for longer would keep an engine away that could help them. And the first statements, which must
+ * be answered within 5 s, would time out for want of a core to read the answer.
+ */
+const yieldMsMax = 4_000;
 /** Linux lets all but root set ten in a second, of all sessions together: a few engines that start side by side. */
 const againMs = 120;
 const attemptsMax = 50;
