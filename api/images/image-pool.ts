@@ -31,6 +31,8 @@ export class ImagePool {
   converted = 0;
   refused = 0;
   overruns = 0;
+  /** The process has an image. */
+  isConverting = false;
 
   constructor(log: Log) {
     this.#log = log;
@@ -83,7 +85,8 @@ export class ImagePool {
       const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
       const settle = (): void => {
         clearTimeout(timer);
-        child.removeAllListeners('message').off('exit', died);
+        child.removeAllListeners('message').off('exit', died).off('error', failed);
+        this.isConverting = false;
         this.#idle = setTimeout(() => child.kill('SIGKILL'), idleMs).unref();
       };
       // Whether the image or a lack of memory ended the process: a repeat would end it again.
@@ -91,13 +94,18 @@ export class ImagePool {
         settle();
         resolve({ fault: 'cannot be read: it needs too much time or memory' });
       };
+      const failed = (error: Error): void => {
+        settle();
+        reject(error);
+      };
       child.once('message', (converted: Converted) => {
         settle();
         resolve(converted);
       });
       child.once('exit', died);
-      child.once('error', reject);
+      child.once('error', failed);
       child.send(bytes as never, () => undefined);
+      this.isConverting = true;
     });
   }
 

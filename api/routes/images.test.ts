@@ -243,7 +243,7 @@ t.test('an image that ends the process that reads it is refused, and the next on
   // Stopped first: otherwise the image may be done before its process is killed.
   for (const pid of converters) process.kill(pid, 'SIGSTOP');
   const under = upload(greyPng(6300, 6300, 6300));
-  await until('it is under way', () => imagePool.underWay === 1);
+  await until('its process has it', () => imagePool.isConverting);
   for (const pid of converters) process.kill(pid, 'SIGKILL');
   t.match(await under, { status: 422, json: { detail: /time or memory/ } });
   t.equal((await upload(await bytesOf(picture().png()))).status, 200);
