@@ -60,7 +60,10 @@ t.test('the documents show medians, the share of each round, and what it was mea
 
   const kept = (seconds: number, backlogGrowthPerSecond: number): SuiteResult => {
     const sample = {
-      figures: { perSecond: 9999, offeredPerSecond: 10_000, p50Ms: 2, p99Ms: 30, backlogGrowthPerSecond },
+      figures: {
+        ...{ perSecond: 9999, offeredPerSecond: 10_000, p50Ms: 2, p99Ms: 30, backlogGrowthPerSecond },
+        refusedPerSecond: 10,
+      },
     };
     const series = [20_000, 10_000].map((rate) => ({
       name: `${rate}/s`,
@@ -73,6 +76,7 @@ t.test('the documents show medians, the share of each round, and what it was mea
     };
   };
   t.match(renderSustained(kept(180, 5)), 'Sustained: 9,999 authorizations a second');
+  t.match(renderSustained(kept(180, 5)), '0.10 % answered 503');
   t.match(renderSustained(kept(180, 5)), 'Some CPU, 2 cores');
   t.equal(renderSustained(kept(180, 5000)), null, 'the backlog grew at every rate');
   t.equal(renderSustained(kept(45, 5)), null, 'too short a time');

@@ -39,9 +39,12 @@ export function renderSustained({ machine, scenarios }: SuiteResult): string | n
   const figures = scenario?.series.at(-1)?.samples[0]?.figures;
   if (figures === undefined || !(seconds >= sustainedSecondsMin) || !isFlat(figures)) return null;
   const show = (column: FigureName) => formatFigure(column, figures[column] ?? null);
+  const { perSecond = 0, refusedPerSecond = 0 } = figures;
+  const refusedPercent = ((100 * refusedPerSecond) / (perSecond + refusedPerSecond)).toFixed(2);
   return paragraphs(
     `**Sustained: ${show('perSecond')} authorizations a second**, for ${seconds} s with a flat backlog: what is ` +
-      `decided reaches PostgreSQL at the same rate (open loop, p50 ${show('p50Ms')}, p99 ${show('p99Ms')} ms).`,
+      `decided reaches PostgreSQL at the same rate (open loop, p50 ${show('p50Ms')}, p99 ${show('p99Ms')} ms, ` +
+      `${refusedPercent} % answered 503).`,
     measuredOn(machine),
   );
 }
