@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { noLimits } from '../api/testing/no-limits.js';
 import { embeddedRoles } from '../deploy/database-roles.js';
 import { startEmbeddedPostgres } from '../deploy/embedded-postgres.js';
+import { keepAnswersApart } from '../deploy/engine-cores.js';
 import { findFreePort } from '../deploy/free-port.js';
 import { processUrl } from '../deploy/testing/test-database.js';
 import { migrate } from '../sql/migrate.js';
@@ -116,6 +117,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     let engineEnv = withDefaults();
     let engine = await start(engineEnv);
     ends.add(() => engine.stop());
+    // As `make run` has it.
+    if (options.databaseUrl === undefined) ends.add(await keptApart(() => engine.pid));
     return {
       dataDir,
       databaseUrl: database.url,
@@ -144,6 +147,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await ends.run();
     throw error;
   }
+}
+
+async function keptApart(enginePid: () => number): Promise<() => Promise<void>> {
+  const end = await keepAnswersApart(enginePid);
+  return async () => end();
 }
 
 async function startDatabase(

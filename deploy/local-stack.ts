@@ -13,6 +13,7 @@ import { migrate } from '../sql/migrate.js';
 import { type DatabaseRoles, embeddedRoles, type RoleUrls, rolesBeside } from './database-roles.js';
 import { seedDemo } from './demo.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
+import { keepAnswersApart } from './engine-cores.js';
 import { tryLockFile } from './lock-file.js';
 import { PostgresKeeper } from './postgres/postgres-keeper.js';
 import { type DemoSecrets, demoSecrets } from './secrets.js';
@@ -28,6 +29,8 @@ export interface LocalStack {
   readonly postgresSettings?: Readonly<Record<string, string>>;
   /** In the order they start: those of one group side by side. */
   servicesOf(stack: PreparedStack): Promise<readonly (readonly Service[])[]>;
+  /** Of the service whose answers an embedded Postgres must not delay. Absent: several engines share the cores. */
+  readonly onlyEngine?: string;
   /** Where to find what, for a person. */
   places(): string;
 }
@@ -106,10 +109,12 @@ async function run(stack: LocalStack): Promise<void> {
     await services.endLeftOvers();
     const database = await (settings.databaseUrl === '' ? embeddedDatabase(stack) : givenDatabase(settings));
     const { roles, keeper } = database;
+    const endApart = keeper === null ? null : await keepEngineApart(stack, services);
     try {
       const failed = [services.failed, ...(keeper === null ? [] : [keeper.failed])];
       await serve(stack, roles, services, Promise.race(failed), interrupted);
     } finally {
+      endApart?.();
       await services.stop();
       await keeper?.stop();
     }
@@ -117,6 +122,10 @@ async function run(stack: LocalStack): Promise<void> {
   } finally {
     await lock.release();
   }
+}
+
+async function keepEngineApart({ onlyEngine }: LocalStack, services: Services): Promise<(() => void) | null> {
+  return onlyEngine === undefined ? null : keepAnswersApart(() => services.pidOf(onlyEngine));
 }
 
 interface RunDatabase {

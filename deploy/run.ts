@@ -55,6 +55,7 @@ await runLocalStack((): LocalStack => {
   return {
     settings,
     servicesOf: async (prepared) => servicesOf(settings, prepared),
+    onlyEngine: 'engine',
     places: () => stackPlaces(settings),
   };
 });

@@ -109,6 +109,13 @@ export class Services {
     );
   }
 
+  /** Of the process that runs now; null: none. */
+  pidOf(name: string): number | null {
+    const running = this.#groups.flat().find(({ service }) => service.name === name);
+    const { pid = null, exitCode, signalCode } = running?.child ?? { exitCode: null, signalCode: null };
+    return exitCode === null && signalCode === null ? pid : null;
+  }
+
   async #keepRunning(running: Running): Promise<void> {
     const { service } = running;
     const restarts = new Restarts(this.#times);

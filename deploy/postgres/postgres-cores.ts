@@ -65,7 +65,7 @@ export function giveCoresToBusyConnections(postmasterPid: number): () => void {
       const one = before.get(pid) ?? { demand: new CoreDemand(wantedMs), isOnAllCores: false };
       watched.set(pid, one);
       const isBusy = one.demand.look(wantedMs, nowMs - lookedAtMs);
-      if (isBusy !== one.isOnAllCores) setCores(pid, isBusy ? all : half);
+      if (isBusy !== one.isOnAllCores) void setCores(String(pid), isBusy ? all : half);
       one.isOnAllCores = isBusy;
     }
     lookedAtMs = nowMs;
@@ -74,7 +74,8 @@ export function giveCoresToBusyConnections(postmasterPid: number): () => void {
   return () => clearInterval(timer);
 }
 
-function allowedCores(process: string): string {
+/** @param process its number, or `self` @returns as Linux writes it: `0-3,8` */
+export function allowedCores(process: string): string {
   return /^Cpus_allowed_list:\s*(\S+)$/m.exec(readOrNothing(`/proc/${process}/status`))?.[1] ?? '';
 }
 
@@ -84,7 +85,9 @@ function wantedMsOf(pid: number): number {
   return (ranNs + waitedNs) / 1e6;
 }
 
-/** One that cannot be moved, or has ended, is as it was. */
-function setCores(pid: number, cores: string): void {
-  execFile('taskset', ['--cpu-list', '--pid', cores, String(pid)], { timeout: 5_000 }, () => undefined);
+/** One that cannot be moved, or has ended, is as it was. @param process or one thread of it */
+export function setCores(process: string, cores: string): Promise<void> {
+  return new Promise((resolve) => {
+    execFile('taskset', ['--cpu-list', '--pid', cores, process], { timeout: 5_000 }, () => resolve());
+  });
 }

@@ -31,6 +31,12 @@ export function backgroundPrefix(): Promise<readonly string[]> {
   return backgroundPrefixOnce;
 }
 
+/** The half of the cores that such a command gets; none where it is kept to no half. */
+export async function backgroundCores(): Promise<readonly number[]> {
+  const [program, , list = ''] = await backgroundPrefix();
+  return program === 'taskset' ? coresOf(list) : [];
+}
+
 async function findPrefix(): Promise<readonly string[]> {
   if (!(await isScheduledBySession())) return [];
   const status = await readFile('/proc/self/status', 'latin1').catch(() => '');
