@@ -315,7 +315,10 @@ t.test('a body may come chunked, byte by byte, or in many segments', async (t) =
     const connection = new Connection(place.authPort);
     const reply = connection.reply();
     const bytes = requestBytes({ body: JSON.stringify(authorization(card, { amount: 10 })) });
-    for (let start = 0; start < bytes.length; start += step) {
+    // uWebSockets.js answers 505 where it meets a part of the first line alone.
+    const lineEnd = bytes.indexOf('\r\n') + 2;
+    connection.socket.write(bytes.subarray(0, lineEnd));
+    for (let start = lineEnd; start < bytes.length; start += step) {
       // Each in a segment of its own: the next is written when this one has left.
       await new Promise((sent) => connection.socket.write(bytes.subarray(start, start + step), sent));
     }
@@ -654,9 +657,9 @@ t.test('an engine that stops answers messages in flight and declines later ones'
   const inFlight = stopping.client.native(authorization('card_000001_1', { id: 'in flight' }));
   await until('the worker stands in its sync', () => stopping.disk.syncHeld);
   const stopped = stopping.stop();
+  t.equal((await opsGet(stopping.place, '/readyz')).status, 503, 'the engine is not ready for a load balancer');
   const after = await open.ask({ body: JSON.stringify(authorization('card_000001_1')) });
   t.match([after.status, JSON.parse(after.body)], [503, { title: 'shutting_down', approved: false }]);
-  t.equal((await opsGet(stopping.place, '/readyz')).status, 503, 'the engine is not ready for a load balancer');
   stopping.disk.releaseSyncs();
   t.match(answerOf(await inFlight), { id: 'in flight', approved: true });
   await stopped;
