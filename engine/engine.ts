@@ -134,6 +134,7 @@ class RunningEngine implements Engine {
   async #startLedger(): Promise<void> {
     const { feed, nowMs } = this.#base;
     const { hosts, partitionOfOwner, guard, changeLog, knownCards } = this.#parts;
+    this.#ports.server.prepare?.();
     await this.#ports.ops.listen();
     feed.start(hosts, partitionOfOwner, guard, changeLog, nowMs, (entry) => knownCards?.changed(entry));
     await this.#openStandIn();
@@ -176,13 +177,14 @@ class RunningEngine implements Engine {
     this.#watch.health.stopping();
     server.leave();
     const isTakenOver = await this.#ownership.leave();
-    server.stopAccepting();
+    const steps = [server.stopAccepting()];
     links.stopAccepting();
     if (!isTakenOver) {
-      server.refuse();
+      steps.push(server.refuse());
       links.refuse();
       commands.close();
     }
+    await Promise.all(steps);
     await ledger.drain(config.deadlineMs + 1000);
     // Nothing is lost when Postgres is away: the journal keeps the rest for the next start.
     const drained = await shipper.drain(drainTimeoutMs);
@@ -196,7 +198,7 @@ class RunningEngine implements Engine {
     const { database, feed } = this.#base;
     const { hosts, redisCards, shipper } = this.#parts;
     for (const timer of this.#timers) clearInterval(timer);
-    this.#ports.server.close();
+    await this.#ports.server.close();
     await this.#ports.links.close();
     await this.#ports.ops.close();
     await Promise.all(hosts.map((host) => host.stop()));

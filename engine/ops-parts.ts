@@ -14,6 +14,7 @@ import { Live } from './ops/live.js';
 import { LiveSample } from './ops/live-sample.js';
 import { MarqetaWatch } from './ops/marqeta-watch.js';
 import { MemoryRoom } from './ops/memory-room.js';
+import { Counted } from './ops/message-counts.js';
 import { SettleWatch } from './ops/settle-watch.js';
 import type { StartTimes } from './ops/start-times.js';
 import { type EngineGauges, Telemetry } from './ops/telemetry.js';
@@ -44,7 +45,7 @@ export function opsParts(base: EngineBase, parts: LedgerParts, ownership: Owners
   measureStandIn(telemetry, parts.standIn);
   measureOwnership(telemetry, hosts, ownership);
   ownership.measure(telemetry);
-  measureTraces(telemetry, base.traces);
+  measureTraces(telemetry, base.traces, () => telemetry.countOf(Counted.tracesDropped));
   const room = new JournalRoom(config, base.journal.directory, hosts);
   measureRoom(telemetry, config, room);
   const memory = new MemoryRoom(config, hosts);

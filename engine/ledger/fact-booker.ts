@@ -18,7 +18,7 @@ export interface Booked {
 }
 
 export interface FactBookerOptions {
-  readonly ledger: Ledger;
+  readonly ledger: Pick<Ledger, 'submit'>;
   nowMs(): number;
 }
 

@@ -12,6 +12,7 @@ import { Reason } from '../core/reasons.js';
 import { Request } from '../core/request.js';
 import type { Answers } from '../exchange/answers.js';
 import { AnswerFlag, EntryStatus } from '../exchange/slab.js';
+import { Counted } from '../ops/message-counts.js';
 import type { Telemetry } from '../ops/telemetry.js';
 import { answerBytesMax, type Codec } from '../protocols/codec.js';
 import type { CommandName } from '../protocols/commands/codec.js';
@@ -159,7 +160,7 @@ class CommandWaiter implements Waiter {
     // Copied: the slab is filled again while the answer is on its way.
     this.#settle(status, reason, Buffer.from(from.answer.subarray(from.answerStart[index], from.answerEnd[index])));
     const { telemetry } = this.#options;
-    if ((from.answerFlags[index]! & AnswerFlag.repeated) !== 0) telemetry.repeated++;
+    if ((from.answerFlags[index]! & AnswerFlag.repeated) !== 0) telemetry.messages.add(Counted.repeated);
     if (status === EntryStatus.decided) telemetry.command(this.#name, reason);
   }
 

@@ -1,9 +1,9 @@
 /** Metrics of the engine. The hot path adds to plain arrays, which are read by each scrape. */
 
-import { Buckets } from '../../platform/metrics/buckets.js';
+import { Buckets, latencyBoundsMs } from '../../platform/metrics/buckets.js';
 import { Metrics } from '../../platform/metrics/metrics.js';
 import { measureThreads } from '../../platform/process/thread-times.js';
-import { Protocol, protocolNames } from '../core/codes.js';
+import { type Protocol, protocolNames } from '../core/codes.js';
 import { Reason, reasonEntry, reasonTable } from '../core/reasons.js';
 import type { MemoryStats } from '../exchange/partition-task.js';
 import { type Progress, settleMsBounds, syncNsBounds } from '../exchange/progress.js';
@@ -12,6 +12,7 @@ import type { FeedState } from '../feed/feed.js';
 import { type LookupSource, lookupSources } from '../lookups/lookups.js';
 import type { CallCounts } from './marqeta-watch.js';
 import { type StoreName, stores } from './memory-room.js';
+import { Counted, callOutcomes, MessageCounts } from './message-counts.js';
 
 const batchBounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048] as const;
 
@@ -20,9 +21,6 @@ const lookupHelp: Readonly<Record<LookupSource, string>> = {
   books: 'Time of a lookup of a card in Redis and of its books in Postgres',
   postgres: 'Time of a lookup in Postgres alone',
 };
-
-/** See called(). */
-const callOutcomes = ['approved', 'declined', 'malformed', 'unauthorized', 'unavailable'] as const;
 
 /** Hops of an authorization, in order. */
 const hops = ['wait', 'decide', 'answer', 'total'] as const;
@@ -34,56 +32,49 @@ const hopHelp: Readonly<Record<(typeof hops)[number], string>> = {
 };
 
 export class Telemetry extends Metrics {
-  readonly #decisions = new Float64Array(reasonTable.length);
-  readonly #refusals = new Float64Array(reasonTable.length);
+  /** What the transports of the main thread count. */
+  readonly messages = new MessageCounts();
+  #ofFronts: readonly MessageCounts[] = [];
   /** Ledger commands by `type:reason`. */
   readonly #commands = new Map<string, number>();
-  /** Notifications of processors by `protocol:kind`. */
-  readonly #notifications = new Map<string, number>();
-  readonly #facts = new Float64Array(reasonTable.length);
-  /** Calls answered, by protocol and outcome. */
-  readonly #calls = new Float64Array((Math.max(...Object.values(Protocol)) + 1) * callOutcomes.length);
-  readonly #hops = hops.map(() => new Buckets());
+  /** All but the last: that is of the messages. */
+  readonly #hops = hops.slice(0, -1).map(() => new Buckets());
   readonly #batch = new Buckets(batchBounds);
   readonly #lookups = lookupSources.map(() => new Buckets());
-  badRequests = 0;
-  unauthorized = 0;
-  unsupported = 0;
-  aborted = 0;
-  repeated = 0;
   revocations = 0;
-  lateApprovals = 0;
 
   constructor(progress: Progress, gauges: () => EngineGauges) {
     super();
     measureThreads(this, 'front');
     this.counter('authorization_decisions_total', 'Decided answers by reason', ['reason'], (counter) => {
-      for (const entry of reasonTable) counter.inc({ reason: entry.name }, this.#decisions[entry.number]!);
+      const { decisions } = this.counted;
+      for (const entry of reasonTable) counter.inc({ reason: entry.name }, decisions[entry.number]!);
     });
     this.counter(
       'authorization_refusals_total',
       'Requests answered 503 without a decision, by reason',
       ['reason'],
       (counter) => {
+        const { refusals } = this.counted;
         for (const entry of reasonTable) {
           // These two from the start: an alert compares a rate with them, and a series that begins late has none.
           const isCommon = entry.number === Reason.overloaded || entry.number === Reason.systemError;
-          const count = this.#refusals[entry.number]!;
+          const count = refusals[entry.number]!;
           if (isCommon || count > 0) counter.inc({ reason: entry.name }, count);
         }
       },
     );
     this.counter('authorization_bad_requests_total', 'Requests answered 400', [], (counter) =>
-      counter.inc(this.badRequests),
+      counter.inc(this.countOf(Counted.badRequests)),
     );
     this.counter('authorization_unauthorized_total', 'Requests answered 401', [], (counter) =>
-      counter.inc(this.unauthorized),
+      counter.inc(this.countOf(Counted.unauthorized)),
     );
     this.counter(
       'authorization_unsupported_total',
       'Messages declined because their kind is not served',
       [],
-      (counter) => counter.inc(this.unsupported),
+      (counter) => counter.inc(this.countOf(Counted.unsupported)),
     );
     this.counter(
       'authorization_unknown_fields_total',
@@ -97,10 +88,10 @@ export class Telemetry extends Metrics {
       'authorization_aborted_total',
       'Clients that closed the connection before their answer',
       [],
-      (counter) => counter.inc(this.aborted),
+      (counter) => counter.inc(this.countOf(Counted.aborted)),
     );
     this.counter('authorization_repeated_total', 'Repeats, answered with the first answer', [], (counter) =>
-      counter.inc(this.repeated),
+      counter.inc(this.countOf(Counted.repeated)),
     );
     this.counter('authorization_late_total', 'Approvals revoked because their deadline had passed', [], (counter) =>
       counter.inc(this.revocations),
@@ -109,14 +100,14 @@ export class Telemetry extends Metrics {
       'authorization_approved_late_total',
       'Approvals that were sent after their deadline: there must be none',
       [],
-      (counter) => counter.inc(this.lateApprovals),
+      (counter) => counter.inc(this.countOf(Counted.lateApprovals)),
     );
     this.counter(
       'authorization_calls_total',
       'Calls by protocol and answer; `approved` are all with 200, in some protocols declines too',
       ['protocol', 'outcome'],
       (counter) => {
-        for (const [index, count] of this.#calls.entries()) {
+        for (const [index, count] of this.#sumOf((of) => of.calls).entries()) {
           const protocol = protocolNames[Math.floor(index / callOutcomes.length) as Protocol];
           if (count > 0) counter.inc({ protocol, outcome: callOutcomes[index % callOutcomes.length]! }, count);
         }
@@ -138,19 +129,22 @@ export class Telemetry extends Metrics {
       'Notifications of processors that were read, by protocol and kind; kinds that are not served are `other`',
       ['protocol', 'kind'],
       (counter) => {
-        for (const [key, count] of this.#notifications) {
+        for (const [key, count] of this.messages.notifications) {
           const [protocol = '', kind = ''] = key.split(':');
           counter.inc({ protocol, kind }, count);
         }
       },
     );
     this.counter('notification_facts_total', 'Facts of notifications, by answer', ['reason'], (counter) => {
+      const facts = this.#sumOf((of) => of.facts);
       for (const { name, number } of reasonTable) {
-        if (this.#facts[number]! > 0) counter.inc({ reason: name }, this.#facts[number]!);
+        if (facts[number]! > 0) counter.inc({ reason: name }, facts[number]!);
       }
     });
     for (const [index, hop] of hops.entries()) {
-      this.histogram(`authorization_${hop}_seconds`, hopHelp[hop], [], () => [this.#hops[index]!.observed()]);
+      this.histogram(`authorization_${hop}_seconds`, hopHelp[hop], [], () => [
+        (this.#hops[index] ?? this.counted.total).observed(),
+      ]);
     }
     for (const [index, source] of lookupSources.entries()) {
       this.histogram(`load_${source}_seconds`, lookupHelp[source], [], () => [this.#lookups[index]!.observed()]);
@@ -180,65 +174,59 @@ export class Telemetry extends Metrics {
     });
   }
 
-  /** A decided answer left. */
-  decided(reason: number, totalMs: number): void {
-    this.#decisions[reason]! += 1;
-    this.#hops[3]!.add(totalMs);
+  /** What front threads count is added to what is shown. */
+  addFronts(counts: readonly MessageCounts[]): void {
+    this.#ofFronts = counts;
   }
 
-  /** A 503 left. */
-  refused(reason: number): void {
-    this.#refusals[reason]! += 1;
+  /** @param counted one of Counted */
+  countOf(counted: number): number {
+    return this.#sumOf((of) => of.singles)[counted]!;
   }
 
-  /** A call was answered, whatever with. */
-  called(protocol: number, status: number): void {
-    const outcome = status === 200 ? 0 : status === 402 ? 1 : status === 401 ? 3 : status === 503 ? 4 : 2;
-    this.#calls[protocol * callOutcomes.length + outcome]! += 1;
+  /** Of all threads: the counts themselves where the main thread alone counts. */
+  #sumOf(pick: (of: MessageCounts) => Float64Array): Float64Array {
+    const own = pick(this.messages);
+    if (this.#ofFronts.length === 0) return own;
+    return own.map((count, index) => this.#ofFronts.reduce((sum, front) => sum + pick(front)[index]!, count));
   }
 
   /** Calls by outcome since the start. A protocol that declines with 200 has its declines among the approved. */
   callsOf(protocol: number): CallCounts {
-    const [approved = 0, declined = 0, malformed = 0, unauthorized = 0, unavailable = 0] = this.#calls.subarray(
-      protocol * callOutcomes.length,
-      (protocol + 1) * callOutcomes.length,
-    );
+    const [approved = 0, declined = 0, malformed = 0, unauthorized = 0, unavailable = 0] = this.#sumOf(
+      (of) => of.calls,
+    ).subarray(protocol * callOutcomes.length, (protocol + 1) * callOutcomes.length);
     return { approved, declined, malformed, unauthorized, unavailable };
   }
 
-  /** The counts themselves, which go on: for lines of the live stream. */
+  /** As they are now: for lines of the live stream. */
   get counted() {
-    const [wait, decide, answer, total] = this.#hops;
+    const [wait, decide, answer] = this.#hops;
     return {
-      decisions: this.#decisions,
-      refusals: this.#refusals,
+      decisions: this.#sumOf((of) => of.decisions),
+      refusals: this.#sumOf((of) => of.refusals),
       wait: wait!,
       decide: decide!,
       answer: answer!,
-      total: total!,
+      total: new Buckets(
+        latencyBoundsMs,
+        this.#sumOf((of) => of.total.cells),
+      ),
     };
   }
 
   /** Answers with this reason: decided, and refused with 503. */
   declined(reason: Reason): { readonly decided: number; readonly refused: number } {
-    return { decided: this.#decisions[reason]!, refused: this.#refusals[reason]! };
+    return {
+      decided: this.#sumOf((of) => of.decisions)[reason]!,
+      refused: this.#sumOf((of) => of.refusals)[reason]!,
+    };
   }
 
   /** A ledger command was answered. */
   command(type: string, reason: Reason): void {
     const key = `${type}:${reasonEntry(reason).name}`;
     this.#commands.set(key, (this.#commands.get(key) ?? 0) + 1);
-  }
-
-  /** A notification of a processor was read. @param kind of a table: anything else would make endless labels */
-  notified(protocol: Protocol, kind: string): void {
-    const key = `${protocolNames[protocol]}:${kind}`;
-    this.#notifications.set(key, (this.#notifications.get(key) ?? 0) + 1);
-  }
-
-  /** A fact of a notification was decided for the first time. */
-  fact(reason: Reason): void {
-    this.#facts[reason]! += 1;
   }
 
   /** Something that was missing has been looked up. */

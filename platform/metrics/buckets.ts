@@ -10,18 +10,32 @@ export const latencyBoundsMs: readonly number[] = [
 ];
 
 export class Buckets {
+  /** The counts, and the sum behind them. */
+  readonly cells: Float64Array;
   readonly counts: Float64Array;
-  sum = 0;
 
-  constructor(readonly bounds: readonly number[] = latencyBoundsMs) {
-    this.counts = new Float64Array(bounds.length + 1);
+  /** @param cells memory that another thread reads, Buckets.cellsOf(bounds) of them; its own when not given */
+  constructor(
+    readonly bounds: readonly number[] = latencyBoundsMs,
+    cells: Float64Array = new Float64Array(Buckets.cellsOf(bounds)),
+  ) {
+    this.cells = cells;
+    this.counts = cells.subarray(0, bounds.length + 1);
+  }
+
+  static cellsOf(bounds: readonly number[]): number {
+    return bounds.length + 2;
+  }
+
+  get sum(): number {
+    return this.cells[this.counts.length]!;
   }
 
   add(value: number): void {
     let index = 0;
     while (index < this.bounds.length && value > this.bounds[index]!) index++;
     this.counts[index]! += 1;
-    this.sum += value;
+    this.cells[this.counts.length]! += value;
   }
 
   get count(): number {

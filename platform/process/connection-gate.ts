@@ -13,26 +13,22 @@ export interface GateLog {
 /** Refusals with longer pauses between them than this are reported separately. */
 const quietMs = 5000;
 
-export class ConnectionGate {
+export class ConnectionGate implements GateCounts {
   readonly port: string;
   readonly bounds: ConnectionBounds;
-  readonly #log: GateLog;
+  readonly #spell: RefusalSpell;
   readonly #byAddress = new Map<string, number>();
   #open = 0;
   refusedByPort = 0;
   refusedByAddress = 0;
-  /** Connections that the system could not hand over, for want of a file descriptor mostly. */
   notAccepted = 0;
-  /** Connections that were closed to make room for newer ones. */
   displaced = 0;
-  #reported = 0;
-  #quiet: NodeJS.Timeout | null = null;
 
   /** @param port its name in log and metrics */
   constructor(port: string, bounds: ConnectionBounds, log: GateLog) {
     this.port = port;
     this.bounds = bounds;
-    this.#log = log;
+    this.#spell = new RefusalSpell(port, log);
   }
 
   get open(): number {
@@ -55,12 +51,12 @@ export class ConnectionGate {
     const ofAddress = this.#byAddress.get(address) ?? 0;
     if (this.#open > max) {
       this.refusedByPort++;
-      this.#refused(`${max} connections are open`);
+      this.#spell.refused(refusalCauses.port(this.bounds));
       return false;
     }
     if (ofAddress >= perAddressMax) {
       this.refusedByAddress++;
-      this.#refused(`${address} has ${perAddressMax} connections`);
+      this.#spell.refused(refusalCauses.address(this.bounds, address));
       return false;
     }
     this.#byAddress.set(address, ofAddress + 1);
@@ -87,23 +83,56 @@ export class ConnectionGate {
   /** The system could not hand a connection over. */
   acceptFailed(error: Error): void {
     this.notAccepted++;
-    this.#refused(error.message);
+    this.#spell.refused(error.message);
+  }
+}
+
+/** Logs the first refusal of a spell, and the number of them once it is over. */
+export class RefusalSpell {
+  readonly #port: string;
+  readonly #log: GateLog;
+  #count = 0;
+  #quiet: NodeJS.Timeout | null = null;
+
+  /** @param port its name in the log */
+  constructor(port: string, log: GateLog) {
+    this.#port = port;
+    this.#log = log;
   }
 
-  /** Logs the first of a spell, and the number of them once it is over. */
-  #refused(cause: string): void {
+  refused(cause: string): void {
+    this.#count++;
     if (this.#quiet !== null) {
       this.#quiet.refresh();
       return;
     }
-    this.#log.warn({ port: this.port, cause }, 'connections are being refused');
+    this.#log.warn({ port: this.#port, cause }, 'connections are being refused');
     this.#quiet = setTimeout(() => {
       this.#quiet = null;
-      const total = this.refusedByPort + this.refusedByAddress + this.notAccepted;
-      this.#log.warn({ port: this.port, count: total - this.#reported }, 'connections are no longer refused');
-      this.#reported = total;
+      this.#log.warn({ port: this.#port, count: this.#count }, 'connections are no longer refused');
+      this.#count = 0;
     }, quietMs).unref();
   }
+}
+
+/** What a bound on connections says when it refuses one. */
+export const refusalCauses = {
+  port: ({ max }: ConnectionBounds): string => `${max} connections are open`,
+  address: ({ perAddressMax }: ConnectionBounds, address: string): string =>
+    `${address} has ${perAddressMax} connections`,
+};
+
+/** What the metrics show of a port. */
+export interface GateCounts {
+  readonly port: string;
+  readonly bounds: ConnectionBounds;
+  readonly open: number;
+  readonly refusedByPort: number;
+  readonly refusedByAddress: number;
+  /** Connections that the system could not hand over, for want of a file descriptor mostly. */
+  readonly notAccepted: number;
+  /** Connections that were closed to make room for newer ones. */
+  readonly displaced: number;
 }
 
 /** What a connection beyond the bounds does: it is refused, or it takes the place of the oldest one. */
@@ -144,7 +173,7 @@ export function boundConnections(server: Server, gate: ConnectionGate, whenFull:
 }
 
 /** Shows the connections of ports. Call before the metrics are loaded. */
-export function measureConnections(metrics: Metrics, gates: readonly ConnectionGate[]): void {
+export function measureConnections(metrics: Metrics, gates: readonly GateCounts[]): void {
   metrics.gauge('connections_open', 'Connections of a port', ['port'], (gauge) => {
     for (const { port, open } of gates) gauge.set({ port }, open);
   });

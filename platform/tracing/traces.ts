@@ -6,7 +6,7 @@
 import type { Metrics } from '../metrics/metrics.js';
 
 /** Beyond so many a second spans are dropped: to make and to send these takes about a hundredth of a core. */
-const tracesPerSecondMax = 200;
+export const tracesPerSecondMax = 200;
 
 export interface TraceIds {
   readonly traceId: string;
@@ -123,10 +123,15 @@ export class Traces {
   }
 }
 
-/** @param traces null: nothing is traced, and nothing is dropped */
-export function measureTraces(metrics: Metrics, traces: Traces | null): void {
+/**
+ * @param traces null: nothing is traced, and nothing is dropped
+ * @param droppedByThreads traces that other threads have not made
+ */
+export function measureTraces(metrics: Metrics, traces: Traces | null, droppedByThreads: () => number = () => 0): void {
   const whole = 'Traces that were not made, because there were too many in a second';
-  metrics.counter('traces_dropped_total', whole, [], (counter) => counter.inc(traces?.dropped ?? 0));
+  metrics.counter('traces_dropped_total', whole, [], (counter) =>
+    counter.inc((traces?.dropped ?? 0) + droppedByThreads()),
+  );
   const spans =
     'Spans that were lost: `receiver` refused them or did not answer, the `queue` before it or the `thread` was full';
   metrics.counter('trace_spans_dropped_total', spans, ['where'], (counter) => {

@@ -7,6 +7,7 @@ import { Reason } from '../../core/reasons.js';
 import type { Answers } from '../../exchange/answers.js';
 import { AnswerFlag } from '../../exchange/slab.js';
 import type { Waiter } from '../../ledger/waiter.js';
+import { Counted } from '../../ops/message-counts.js';
 import type { Codec } from '../../protocols/codec.js';
 import { HttpAnswer, type HttpForm } from './answers.js';
 import { tooLargeBody } from './problem.js';
@@ -65,13 +66,13 @@ export class Exchange implements Waiter {
   /** Chunks so far, when the body came in more than one. */
   body: Buffer | null = null;
 
-  constructor({ codec, form }: Route, res: HttpResponse, options: ServerOptions, closing: Closing) {
+  constructor({ codec, form }: Route, res: HttpResponse, options: ServerOptions) {
     this.codec = codec;
     this.#form = form;
     this.kind = codec.protocol;
     this.#res = res;
     this.#options = options;
-    this.#closing = closing;
+    this.#closing = options.closing;
   }
 
   get isSettled(): boolean {
@@ -91,14 +92,14 @@ export class Exchange implements Waiter {
     if (this.headers !== '') http.contentType += keepAlive + this.headers;
     corked.send(res, http, this.#closing.isLeaving);
     telemetry.called(this.kind, http.status);
-    if (http.status === 400) telemetry.badRequests++;
+    if (http.status === 400) telemetry.add(Counted.badRequests);
     else if ((flags & AnswerFlag.unsupported) !== 0) {
-      telemetry.unsupported++;
+      telemetry.add(Counted.unsupported);
       this.#options.unsupported(from.answer.toString('utf8', start, end));
     } else telemetry.decided(from.reason[index]!, totalMs);
-    if ((flags & AnswerFlag.repeated) !== 0) telemetry.repeated++;
+    if ((flags & AnswerFlag.repeated) !== 0) telemetry.add(Counted.repeated);
     if (totalMs > slowMs) {
-      if (totalMs > deadlineMs && (flags & AnswerFlag.approved) !== 0) telemetry.lateApprovals++;
+      if (totalMs > deadlineMs && (flags & AnswerFlag.approved) !== 0) telemetry.add(Counted.lateApprovals);
       slow(totalMs, from.sealedAtMs - this.arrivalMs, from.returnedAtMs - from.sealedAtMs);
     }
   }
@@ -137,7 +138,9 @@ export class Exchange implements Waiter {
 
   /** The client has gone. What the worker decides stands: the processor asks again with the same id, or reverses. */
   abort(): void {
-    if (this.#release() !== null) this.#options.telemetry.aborted++;
+    if (this.#release() === null) return;
+    this.#options.telemetry.add(Counted.aborted);
+    this.#options.ledger.abandon?.(this);
   }
 
   #release(): HttpResponse | null {

@@ -7,22 +7,23 @@
 import { notFoundBody, problemContentType } from '../../../platform/problems/problem-body.js';
 import { addressOf } from '../../../platform/process/connection-gate.js';
 import { bodyBytesMax } from '../../core/limits.js';
+import { Counted } from '../../ops/message-counts.js';
 import { isIdentityEncoding, isJsonMediaType } from '../../protocols/reading/media-type.js';
 import { type Exchange, problem, statusLines } from './exchange.js';
 import { methodNotAllowedBody, unauthorizedBody, unsupportedMediaTypeBody } from './problem.js';
 import { RefusalPace } from './refusal-pace.js';
 import type { Route } from './routes.js';
-import type { ServerOptions } from './server-options.js';
+import type { AuthorizationPort, Closing, ServerOptions } from './server-options.js';
 import { SignedPort } from './signed-port.js';
 import { exchangeFor } from './traced-exchange.js';
 import { type HttpRequest, type HttpResponse, loadUws, type TemplatedApp, type us_listen_socket } from './uws.js';
 
-export class Server {
+export class Server implements AuthorizationPort {
   readonly #options: ServerOptions;
   readonly #uws = loadUws();
   readonly #app: TemplatedApp;
   #socket: us_listen_socket | null = null;
-  readonly #closing = { isLeaving: false, isRefusing: false };
+  readonly #closing: Closing;
   readonly #refusals: RefusalPace;
   /** In order of arrival. */
   readonly #newcomers = new Set<Newcomer>();
@@ -30,6 +31,7 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options;
+    this.#closing = options.closing;
     this.#app = this.#uws.App();
     this.#refusals = new RefusalPace(() => options.clock.nowMs());
     this.#app.filter((res, change) => this.#connection(res, change as number));
@@ -38,7 +40,7 @@ export class Server {
       this.#app.post(route.path, (res, req) => this.#receive(route, res, req));
       this.#onlyPost(route);
     }
-    const signedPort = new SignedPort(options, this.#closing, this.#refusals);
+    const signedPort = new SignedPort(options, this.#refusals);
     for (const route of options.signedRoutes) {
       this.#app.post(route.path, (res, req) => signedPort.receive(route, res, req));
       this.#onlyPost(route);
@@ -53,18 +55,16 @@ export class Server {
     });
   }
 
-  /** Starts listening. Rejects when the port is taken. */
   listen(): Promise<void> {
-    const { host, port } = this.#options;
+    const { host, port, isPortShared } = this.#options;
     return new Promise((resolve, reject) => {
-      // Exclusive: without it a second process could share the port in silence and answer half of the questions. The
-      // release takes host, port and options together; its types know only two of the three at a time.
+      // Exclusive: without it a second process could share the port in silence and answer half of the questions. For
+      // threads that share the port PortLock sees to that. The release takes host, port and options together; its types
+      // know only two of the three at a time.
       const listen = this.#app.listen.bind(this.#app) as unknown as ListenWithOptions;
-      listen(host, port, listenExclusively, (socket) => {
+      listen(host, port, isPortShared ? listenShared : listenExclusively, (socket) => {
         if (socket === false) {
-          reject(
-            new Error(`cannot listen on ${host}:${port}: AUTH_PORT is taken, stop what uses it or choose another`),
-          );
+          reject(portTaken(host, port));
           return;
         }
         this.#socket = socket;
@@ -73,23 +73,19 @@ export class Server {
     });
   }
 
-  /** From now on each answer ends its connection: clients go on at another engine. */
   leave(): void {
     this.#closing.isLeaving = true;
   }
 
-  /** From now on new requests are answered 503 shutting_down. */
   refuse(): void {
     this.#closing.isRefusing = true;
   }
 
-  /** Takes no new connections. */
   stopAccepting(): void {
     if (this.#socket !== null) this.#uws.us_listen_socket_close(this.#socket);
     this.#socket = null;
   }
 
-  /** Closes every connection. */
   close(): void {
     clearInterval(this.#sweep);
     this.#refusals.end();
@@ -134,7 +130,7 @@ export class Server {
   #receive(route: Route, res: HttpResponse, req: HttpRequest): void {
     const { auth, telemetry } = this.#options;
     if (!auth.accepts(req.getHeader('authorization'))) {
-      telemetry.unauthorized++;
+      telemetry.add(Counted.unauthorized);
       telemetry.called(route.codec.protocol, 401);
       res.writeStatus(statusLines[401]!).writeHeader('www-authenticate', 'Basic realm="authorization port"');
       // A connection that has not proved who it is must not stay: see #connection.
@@ -149,7 +145,7 @@ export class Server {
       problem(res, 415, unsupportedMediaTypeBody);
       return;
     }
-    const exchange = exchangeFor(route, res, req, this.#options, this.#closing);
+    const exchange = exchangeFor(route, res, req, this.#options);
     res.onAborted(() => exchange.abort());
     res.onData((chunk, isLast) => this.#body(exchange, chunk, isLast));
   }
@@ -206,7 +202,12 @@ type ListenWithOptions = (
   options: number,
   done: (socket: us_listen_socket | false) => void,
 ) => void;
-/** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT. */
+/** uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT, and its default: SO_REUSEPORT. */
 const listenExclusively = 1;
+const listenShared = 0;
+
+export function portTaken(host: string, port: number): Error {
+  return new Error(`cannot listen on ${host}:${port}: AUTH_PORT is taken, stop what uses it or choose another`);
+}
 
 const emptyBody = Buffer.alloc(0);

@@ -15,6 +15,7 @@ import { bodyBytesMax } from '../../core/limits.js';
 import { Reason } from '../../core/reasons.js';
 import { Request } from '../../core/request.js';
 import { bookFacts } from '../../ledger/fact-booker.js';
+import { Counted } from '../../ops/message-counts.js';
 import { type Fact, factBytes } from '../../protocols/facts/codec.js';
 import { isFault, isQuestion, unknownPart } from '../../protocols/facts/notification.js';
 import { decodeBody, parseJson } from '../../protocols/reading/body-text.js';
@@ -38,9 +39,9 @@ export class SignedPort {
 
   readonly #refusals: RefusalPace;
 
-  constructor(options: ServerOptions, closing: Closing, refusals: RefusalPace) {
+  constructor(options: ServerOptions, refusals: RefusalPace) {
     this.#options = options;
-    this.#closing = closing;
+    this.#closing = options.closing;
     this.#refusals = refusals;
   }
 
@@ -60,7 +61,7 @@ export class SignedPort {
       problem(res, 415, unsupportedMediaTypeBody, true);
       return;
     }
-    const exchange = exchangeFor(route, res, req, this.#options, this.#closing);
+    const exchange = exchangeFor(route, res, req, this.#options);
     res.onAborted(() => exchange.abort());
     res.onData((chunk, isLast) => this.#body(route, exchange, proof, chunk, isLast));
   }
@@ -81,7 +82,7 @@ export class SignedPort {
     exchange.body = null;
     exchange.arrivalMs = clock.nowMs();
     if (!route.signature.accepts(proof, body, exchange.arrivalMs)) {
-      this.#options.telemetry.unauthorized++;
+      this.#options.telemetry.add(Counted.unauthorized);
       exchange.end(401, problemContentType, unsignedBody, true);
       return;
     }
@@ -102,7 +103,7 @@ export class SignedPort {
   }
 
   #unauthorized(route: SignedRoute): void {
-    this.#options.telemetry.unauthorized++;
+    this.#options.telemetry.add(Counted.unauthorized);
     this.#options.telemetry.called(route.codec.protocol, 401);
   }
 
@@ -129,7 +130,7 @@ export class SignedPort {
   }
 
   #malformed(exchange: Exchange, fault: FieldError): readonly Fact[] {
-    this.#options.telemetry.badRequests++;
+    this.#options.telemetry.add(Counted.badRequests);
     exchange.end(400, problemContentType, badRequestBody(fault));
     return [];
   }
@@ -139,7 +140,7 @@ export class SignedPort {
     let at = 0;
     const parts = { ledger, nowMs: () => clock.nowMs() };
     const refused = await bookFacts(parts, codec, facts.map(factBytes), ({ isRepeat, reason }) => {
-      if (isRepeat) telemetry.repeated++;
+      if (isRepeat) telemetry.add(Counted.repeated);
       else telemetry.fact(reason);
       if (isLost(reason)) unbooked(facts[at]!, reason);
       at++;

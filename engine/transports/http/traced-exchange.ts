@@ -5,20 +5,14 @@ import type { Answers } from '../../exchange/answers.js';
 import type { MessageTraces, SentOn, SpanHead, TracedMessage } from '../../ops/message-traces.js';
 import { Exchange } from './exchange.js';
 import type { Route } from './routes.js';
-import type { Closing, ServerOptions } from './server-options.js';
+import type { ServerOptions } from './server-options.js';
 import type { HttpRequest, HttpResponse } from './uws.js';
 
 /** @param traces null: off, and nothing is added to an exchange */
-export function exchangeFor(
-  route: Route,
-  res: HttpResponse,
-  req: HttpRequest,
-  options: ServerOptions,
-  closing: Closing,
-): Exchange {
+export function exchangeFor(route: Route, res: HttpResponse, req: HttpRequest, options: ServerOptions): Exchange {
   const { traces } = options;
-  if (traces === null) return new Exchange(route, res, options, closing);
-  return new TracedExchange(traces, req.getHeader('traceparent'), route, res, options, closing);
+  if (traces === null) return new Exchange(route, res, options);
+  return new TracedExchange(traces, req.getHeader('traceparent'), route, res, options);
 }
 
 class TracedExchange extends Exchange implements TracedMessage {
@@ -28,15 +22,8 @@ class TracedExchange extends Exchange implements TracedMessage {
   /** Null: not sent to another engine. */
   sentOn: SentOn | null = null;
 
-  constructor(
-    traces: MessageTraces,
-    traceparent: string,
-    route: Route,
-    res: HttpResponse,
-    options: ServerOptions,
-    closing: Closing,
-  ) {
-    super(route, res, options, closing);
+  constructor(traces: MessageTraces, traceparent: string, route: Route, res: HttpResponse, options: ServerOptions) {
+    super(route, res, options);
     this.#traces = traces;
     this.traceparent = traceparent;
     this.#path = route.path;

@@ -2,6 +2,7 @@
 import { Reason } from '../../core/reasons.js';
 import type { Answers } from '../../exchange/answers.js';
 import { AnswerFlag, EntryStatus } from '../../exchange/slab.js';
+import { Counted } from '../../ops/message-counts.js';
 import { answerDecided, answerWith } from '../../protocols/iso8583/answers.js';
 import { readPartitionAnswer } from '../../protocols/iso8583/codec.js';
 import type { IsoMessage } from '../../protocols/iso8583/message.js';
@@ -22,7 +23,7 @@ export function answerOf(
 ): LinkOutcome {
   if (from.status[index] !== EntryStatus.decided) {
     answerWith(answer, asked, link.settings, ResponseCode.formatError);
-    link.telemetry.badRequests++;
+    link.telemetry.add(Counted.badRequests);
     return 'malformed';
   }
   const flags = from.answerFlags[index]!;
@@ -82,9 +83,9 @@ function measure(link: LinkParts, exchange: IsoExchange, from: Answers, index: n
   const { telemetry, clock, slowMs, deadlineMs } = link;
   const totalMs = clock.nowMs() - exchange.arrivalMs;
   telemetry.decided(from.reason[index]!, totalMs);
-  if (isRepeat) telemetry.repeated++;
+  if (isRepeat) telemetry.add(Counted.repeated);
   if (totalMs <= slowMs) return;
   const isRevocable = (from.answerFlags[index]! & AnswerFlag.revocable) !== 0;
-  if (totalMs > deadlineMs && isRevocable) telemetry.lateApprovals++;
+  if (totalMs > deadlineMs && isRevocable) telemetry.add(Counted.lateApprovals);
   link.slow(totalMs, from.sealedAtMs - exchange.arrivalMs, from.returnedAtMs - from.sealedAtMs);
 }

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { Reason } from '../../core/reasons.js';
 import type { Answers } from '../../exchange/answers.js';
+import { Counted } from '../../ops/message-counts.js';
 import { answerWith } from '../../protocols/iso8583/answers.js';
 import { FrameSplitter } from '../../protocols/iso8583/frame-splitter.js';
 import { IsoMessage } from '../../protocols/iso8583/message.js';
@@ -155,7 +156,7 @@ export class LinkConnection implements ExchangeOwner {
     for (const exchange of this.#exchanges) {
       exchange.abort();
       this.#link.admission.leave();
-      this.#link.telemetry.aborted++;
+      this.#link.telemetry.add(Counted.aborted);
     }
     this.#exchanges.clear();
   }

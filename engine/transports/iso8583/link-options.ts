@@ -6,8 +6,8 @@ import type { Clock } from '../../clock.js';
 import type { Reason } from '../../core/reasons.js';
 import type { Admission } from '../../ledger/admission.js';
 import type { Ledger } from '../../ledger/ledger.js';
+import type { MessageCounts } from '../../ops/message-counts.js';
 import type { MessageTraces } from '../../ops/message-traces.js';
-import type { Telemetry } from '../../ops/telemetry.js';
 import type { Codec } from '../../protocols/codec.js';
 import type { Framing } from '../../protocols/iso8583/framing.js';
 import type { LinkSettings } from '../../protocols/iso8583/link-settings.js';
@@ -23,7 +23,7 @@ export interface LinksOptions {
   readonly ledger: Ledger;
   readonly admission: Admission;
   readonly clock: Clock;
-  readonly telemetry: Telemetry;
+  readonly telemetry: MessageCounts;
   /** Null: traces are off. */
   readonly traces: MessageTraces | null;
   /** Called for a decided answer that took longer than the configured bound. */
