@@ -1,7 +1,7 @@
 # Everything a person or CI runs. The environment passes through: `OPS_PORT=9081 make run`, `make seed ACCOUNTS=5000`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster monitor cluster-chaos test test-slow lint seed audit sbom bench-quick bench-readme bench bench-list bench-compare bench-micro image-check build clean
+.PHONY: help run cluster monitor cluster-chaos test test-slow test-fronts lint seed audit sbom bench-quick bench-readme bench bench-list bench-compare bench-micro image-check build clean
 
 # npm writes this file at the end of an install; older than the lock file means that the dependencies changed since.
 installed := node_modules/.package-lock.json
@@ -34,6 +34,9 @@ test: build lint $(tap_built) ## run everything: lint, type check, tests
 
 test-slow: build $(tap_built) ## run only the slow test suites
 	@node --enable-source-maps dist/deploy/testing/run-suites.js slow
+
+test-fronts: build $(tap_built) ## run the engine's suites with two front threads: PART=end-to-end
+	@TEST_FRONTS=2 node --enable-source-maps dist/deploy/testing/run-suites.js engine/$(PART)
 
 lint: $(installed) ## check style and common mistakes
 	@npx biome check .

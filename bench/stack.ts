@@ -234,6 +234,7 @@ export async function startEngine(
   // The tuning a user may want to try comes from our own environment; the rest is fixed.
   const passed = [
     'WORKERS',
+    'FRONTS',
     'PARTITIONS',
     'JOURNAL',
     'DEADLINE_MS',

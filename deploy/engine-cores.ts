@@ -29,7 +29,7 @@ const wantedShareMax = 0.95;
 /** A thread names itself soon after it was made. Until then it has the name of Node.js. */
 const looksUntilNamed = 3;
 /** As threads that answer name themselves, but for the main thread. */
-const answeringName = /^afc-(worker|syncer)-/;
+const answeringName = /^afc-(front|worker|syncer)-/;
 
 /** What the threads that answer took in the time between two looks. */
 export interface AnsweringDemand {

@@ -70,6 +70,8 @@ export interface EngineConfig {
   readonly standIn: StandInRule | null;
   /** Most requests accepted and not answered. */
   readonly maxInFlight: number;
+  /** Threads that take connections of the authorization port; 1: the main thread alone. */
+  readonly fronts: number;
   readonly processorUser: string;
   /** Newest first: any of them is taken. */
   readonly processorPasswords: readonly string[];
@@ -278,6 +280,16 @@ function readSecrets(variables: Variables, name: string): readonly string[] {
   return secrets;
 }
 
+/** Beyond it the main thread, which keeps the ledger, has long been the limit. */
+const frontsMax = 16;
+
+function readFronts(variables: Variables): number {
+  const fronts = variables.integer('FRONTS', { fallback: 1, min: 1, max: frontsMax });
+  // Elsewhere the kernel gives all connections of a shared port to one thread, and PortLock has no names.
+  if (fronts > 1 && process.platform !== 'linux') throw new ConfigError('FRONTS above 1 needs Linux');
+  return fronts;
+}
+
 /** Whether the front has to know each id: which partition it belongs to, or that it is new. */
 export function frontKnowsIds({ partitionCount, standIn }: Pick<EngineConfig, 'partitionCount' | 'standIn'>): boolean {
   return partitionCount > 1 || standIn !== null;
@@ -305,6 +317,8 @@ function readPartitions(
 const ownDescriptors = 128;
 /** Of a partition: 11 are in use at rest; a replacement starts while its predecessor's are being closed. */
 const descriptorsPerPartition = 32;
+/** Of a front thread: its event loop and its listening socket, 8 in use at rest. */
+const descriptorsPerFront = 16;
 /** Of account APIs (64 each at most), of Prometheus and of people. */
 const opsConnectionsMax = 1024;
 const opsConnectionsMin = 32;
@@ -315,14 +329,17 @@ function readConnections(
   variables: Variables,
   partitionCount: number,
   limit: number,
-): Pick<EngineConfig, 'authConnections' | 'opsConnections' | 'isoLinks'> {
+): Pick<EngineConfig, 'authConnections' | 'opsConnections' | 'isoLinks' | 'fronts'> {
+  const fronts = readFronts(variables);
   const isoLinks = readIsoLinks(variables);
   const count = { fallback: undefined, min: 1, max: 1_000_000 };
   const ofLinks = isoLinks.reduce((sum, { connectionsMax }) => sum + connectionsMax + 1, 0);
-  const reserve = ownDescriptors + partitionCount * descriptorsPerPartition + ofLinks;
+  const ofFronts = fronts > 1 ? fronts * descriptorsPerFront : 0;
+  const reserve = ownDescriptors + partitionCount * descriptorsPerPartition + ofLinks + ofFronts;
   const fallback = Math.floor(Math.min(opsConnectionsMax, Math.max(opsConnectionsMin, limit * opsShare)));
   const ops = variables.integer('OPS_CONNECTIONS_MAX', { ...count, fallback });
   return {
+    fronts,
     isoLinks,
     authConnections: connectionBounds({
       limit,

@@ -5,6 +5,7 @@ import { clusterLinks, looksThrough } from './cluster.js';
 import type { EngineBase } from './engine-base.js';
 import { markBytes, type Slab } from './exchange/slab.js';
 import { LookupGuard } from './feed/lookup-guard.js';
+import { SharedAdmission } from './fronts/shared-admission.js';
 import { Admission } from './ledger/admission.js';
 import { DecisionReader } from './ledger/decision-reader.js';
 import { Forwarder } from './ledger/forwarder.js';
@@ -88,7 +89,7 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     partitionCount,
     partitionOfId: (id) => router.partitionOfId(id),
   });
-  const admission = new Admission(config.maxInFlight);
+  const { admission, sharedAdmission } = admissionOf(config);
   const { lookups, cardOwners, accountOwners } = lookup;
   const { partitionDeadlineMs: deadlineMs } = config;
   const ledger = new MemoryLedger({
@@ -112,9 +113,16 @@ export function ledgerParts(base: EngineBase, faults: StorageFaults | null, even
     shipper,
     hosts,
     admission,
+    sharedAdmission,
     ledger,
     cluster: cluster === null ? null : { ...cluster, hosts, router },
   };
+}
+
+/** @returns sharedAdmission null: the main thread alone admits */
+function admissionOf({ fronts, maxInFlight }: EngineBase['config']) {
+  const sharedAdmission = fronts > 1 ? new SharedAdmission(maxInFlight) : null;
+  return { sharedAdmission, admission: sharedAdmission ?? new Admission(maxInFlight) };
 }
 
 function startingOf(hosts: readonly PartitionHost[]): number {

@@ -3,11 +3,14 @@ import { PanKeys } from '../platform/masking/hidden-ids.js';
 import { ConnectionGate, type GateCounts, measureConnections } from '../platform/process/connection-gate.js';
 import { Protocol } from './core/codes.js';
 import type { EngineBase } from './engine-base.js';
+import { FrontPool, type FrontPoolOptions } from './fronts/front-pool.js';
+import { SharedGate } from './fronts/shared-gate.js';
 import { LedgerCommands } from './ledger/ledger-commands.js';
 import type { LedgerParts } from './ledger-parts.js';
 import { MessageTraces } from './ops/message-traces.js';
 import { messageWarnings } from './ops/message-warnings.js';
 import { Ops } from './ops/ops.js';
+import type { Telemetry } from './ops/telemetry.js';
 import type { OpsParts } from './ops-parts.js';
 import type { Ownership } from './ownership.js';
 import type { Codec } from './protocols/codec.js';
@@ -23,7 +26,7 @@ import { IsoLinks } from './transports/iso8583/links.js';
 
 export function portParts(
   base: EngineBase,
-  { admission, ledger, shipper, cardOwners }: LedgerParts,
+  { admission, sharedAdmission, ledger, shipper, cardOwners }: LedgerParts,
   ownership: Ownership,
   { telemetry, health, live }: OpsParts,
 ) {
@@ -45,7 +48,10 @@ export function portParts(
     slow,
     traces: messageTraces,
   });
-  const { server, gate } = ownPort(base, codecs, { ...warnings, ...shared, slow, traces: messageTraces });
+  const { server, gate } =
+    sharedAdmission === null
+      ? ownPort(base, codecs, { ...warnings, ...shared, slow, traces: messageTraces })
+      : frontThreads(base, codecs, { ...shared, admission: sharedAdmission }, telemetry, messageTraces);
   measureConnections(telemetry, [gate, opsGate, ...links.gates]);
   measureLinks(telemetry, links.counts);
   const commands = new LedgerCommands({
@@ -102,6 +108,29 @@ function ownPort({ config, log }: EngineBase, codecs: Codecs, options: PortOptio
     auth,
     gate,
   });
+  return { server, gate };
+}
+
+/** With FRONTS above 1. */
+function frontThreads(
+  { config, log, clock, traces }: EngineBase,
+  codecs: Codecs,
+  { admission, ledger }: Pick<FrontPoolOptions, 'admission' | 'ledger'>,
+  telemetry: Telemetry,
+  messageTraces: MessageTraces | null,
+): AuthPortParts {
+  const gate = new SharedGate('auth', config.authConnections, log, SharedGate.create());
+  const notified: FrontPoolOptions['notified'] = (protocol, kind) => telemetry.messages.notified(protocol, kind);
+  const died: FrontPoolOptions['died'] = (front, error) => {
+    log.fatal(
+      { front, error },
+      'a front thread died, and with it its connections: stopping; after a start clients may ask the same ids again',
+    );
+    process.exit(1);
+  };
+  const parts = { config, log, clock, admission, gate, codecs, ledger, traces, messageTraces, notified, died };
+  const server = new FrontPool(parts);
+  telemetry.addFronts(server.counts);
   return { server, gate };
 }
 

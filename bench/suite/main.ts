@@ -35,6 +35,7 @@ const repeatedVariables = [
   'SETTLE_SECONDS',
   'SETTLE_RATE_MAX',
   'WORKERS',
+  'FRONTS',
   'PARTITIONS',
   'JOURNAL',
   'DEADLINE_MS',

@@ -29,11 +29,14 @@ export const testPanKey = 'pan-key-of-the-tests';
 
 /** The suites hold for both journals: TEST_JOURNAL=postgres runs any of them on the other one. */
 export const { TEST_JOURNAL: testJournal = 'local' } = process.env;
+/** And for any number of front threads: TEST_FRONTS=2. */
+const { TEST_FRONTS: testFronts = '1' } = process.env;
 
 /** Small stores and segments, so that evictions, rolls and recycling happen all the time. */
 const testDefaults: Readonly<Record<string, string>> = {
   PARTITIONS: '1',
   JOURNAL: testJournal,
+  FRONTS: testFronts,
   PEER_PORT: '0',
   ACCOUNTS_MAX: '4096',
   CARDS_MAX: '4096',
