@@ -118,7 +118,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     let engine = await start(engineEnv);
     ends.add(() => engine.stop());
     // As `make run` has it.
-    if (options.databaseUrl === undefined) ends.add(await keptApart(() => engine.pid));
+    if (options.databaseUrl === undefined) ends.add(await keepAnswersApart(() => engine.pid));
     return {
       dataDir,
       databaseUrl: database.url,
@@ -147,11 +147,6 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await ends.run();
     throw error;
   }
-}
-
-async function keptApart(enginePid: () => number): Promise<() => Promise<void>> {
-  const end = await keepAnswersApart(enginePid);
-  return async () => end();
 }
 
 async function startDatabase(

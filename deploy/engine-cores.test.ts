@@ -18,16 +18,27 @@ t.test('half of the cores is enough behind three calm looks, and until answering
   t.equal(half.look({ ranShare: 0.8, wantedShareMax: 0.9 }), true, 'it would not begin with so much');
   t.equal(half.look({ ranShare: 0.9, wantedShareMax: 0.9 }), false);
   t.equal(half.look({ ranShare: 0.8, wantedShareMax: 0.9 }), false);
-  t.same(
-    [1, 2, 3].map(() => half.look({ ranShare: 0.7, wantedShareMax: 0.9 })),
-    [false, false, true],
-  );
 });
 
 t.test('a thread that always wants a core lacks one, also where other programs have it', async (t) => {
   const half = new HalfOfCores();
   for (let look = 0; look < 3; look++) half.look(ordinary);
   t.equal(half.look({ ranShare: 0.3, wantedShareMax: 0.98 }), false);
+});
+
+t.test('where the half is not enough again and again, it is tried less and less often', async (t) => {
+  const half = new HalfOfCores();
+  const lacking = { ranShare: 0.3, wantedShareMax: 0.98 };
+  const looksUntilEnough = (): number => {
+    let looks = 1;
+    while (!half.look(ordinary)) looks++;
+    half.look(lacking);
+    return looks;
+  };
+  t.same([1, 2, 3, 4, 5, 6, 7].map(looksUntilEnough), [3, 6, 12, 24, 48, 60, 60]);
+  for (let look = 0; look < 61; look++) half.look(ordinary);
+  half.look(lacking);
+  t.equal(looksUntilEnough(), 6, 'after a calm minute it is as at first');
 });
 
 /** A process with threads named as an engine's. On a line of its input its main thread is busy until the next one. */
@@ -81,7 +92,8 @@ t.test('threads that answer leave the cores of Postgres, and get all of them und
   const child = spawn(process.execPath, ['--eval', standIn], { stdio: ['pipe', 'pipe', 'inherit'] });
   t.teardown(() => child.kill('SIGKILL'));
   await once(child.stdout, 'data');
-  t.teardown(await keepAnswersApart(() => child.pid!, 50));
+  const end = await keepAnswersApart(() => child.pid!, 50);
+  t.teardown(end);
   // As Linux writes a list of cores, which it makes short.
   const listOf = (cores: readonly number[]) =>
     spawnSync('taskset', ['--cpu-list', cores.join(','), 'cat', '/proc/self/status']);
@@ -93,4 +105,6 @@ t.test('threads that answer leave the cores of Postgres, and get all of them und
   t.same(await untilCores(child.pid!, together), together);
   child.stdin.write('calm');
   t.same(await untilCores(child.pid!, apart), apart);
+  await end();
+  t.same(await untilCores(child.pid!, together), together, 'its end gives all cores again');
 });

@@ -18,6 +18,11 @@ const lookMsDefault = 1_000;
 /** The first seconds of a start compile, and take what they get. */
 const calmLooksMin = 3;
 /**
+ * Each time that the half was not enough, twice as many calm looks are asked for. Where another program uses the half,
+ * threads would otherwise go to and fro every few seconds.
+ */
+const calmLooksMax = 60;
+/**
  * Share of the half that answering may take. At 20,000 authorizations a second on one core it took 0.7, and waited less
  * than on two. In a closed loop it took 0.98, and two cores served a tenth more.
  */
@@ -26,10 +31,11 @@ const ranShareMax = 0.85;
 const calmRanShareMax = 0.75;
 /** A thread that ran or waited for a core all the time lacks one: another program is on the half. */
 const wantedShareMax = 0.95;
-/** A thread names itself soon after it was made. Until then it has the name of Node.js. */
-const looksUntilNamed = 3;
-/** As threads that answer name themselves, but for the main thread. */
-const answeringName = /^afc-(front|worker|syncer)-/;
+/** A thread names itself once its modules are loaded. Until then it has the name of Node.js, as its helpers have. */
+const looksUntilNamed = 60;
+/** As threads of ours name themselves, and those of them that answer, but for the main thread. */
+const ourName = /^afc-/;
+const answeringName = /^afc-(front|worker|syncer)(-|$)/;
 
 /** What the threads that answer took in the time between two looks. */
 export interface AnsweringDemand {
@@ -42,12 +48,15 @@ export interface AnsweringDemand {
 /** Whether half of the cores is enough for the threads that answer. */
 export class HalfOfCores {
   #calmLooks = 0;
+  #calmLooksMin = calmLooksMin;
   #isEnough = false;
 
   look({ ranShare, wantedShareMax: wanted }: AnsweringDemand): boolean {
     const isCalm = ranShare <= (this.#isEnough ? ranShareMax : calmRanShareMax) && wanted <= wantedShareMax;
+    if (this.#isEnough && !isCalm) this.#calmLooksMin = Math.min(2 * this.#calmLooksMin, calmLooksMax);
     this.#calmLooks = isCalm ? this.#calmLooks + 1 : 0;
-    this.#isEnough = isCalm && (this.#isEnough || this.#calmLooks >= calmLooksMin);
+    if (this.#calmLooks > calmLooksMax) this.#calmLooksMin = calmLooksMin;
+    this.#isEnough = isCalm && (this.#isEnough || this.#calmLooks >= this.#calmLooksMin);
     return this.#isEnough;
   }
 }
@@ -55,6 +64,7 @@ export class HalfOfCores {
 interface WatchedThread {
   readonly id: string;
   looks: number;
+  isNamed: boolean;
   isAnswering: boolean;
   /** That it was last given; '' for a new thread, which has those of the one that made it. */
   cores: string;
@@ -64,14 +74,17 @@ interface WatchedThread {
 
 /**
  * @param enginePid null: none runs now
- * @returns ends it; threads stay on the cores that they have
+ * @returns ends it, and gives the threads all cores again
  */
-export async function keepAnswersApart(enginePid: () => number | null, lookMs = lookMsDefault): Promise<() => void> {
+export async function keepAnswersApart(
+  enginePid: () => number | null,
+  lookMs = lookMsDefault,
+): Promise<() => Promise<void>> {
   const behind = await backgroundCores();
   const all = coresOf(allowedCores('self'));
   const free = all.filter((core) => !behind.includes(core));
   // Postgres is not kept to a half, or there is only one core.
-  if (behind.length === 0 || free.length === 0) return () => undefined;
+  if (behind.length === 0 || free.length === 0) return async () => undefined;
   const cores = { all: all.join(','), free: free.join(','), behind: behind.join(',') };
   let watch: EngineThreads | null = null;
   const timer = setInterval(() => {
@@ -79,8 +92,13 @@ export async function keepAnswersApart(enginePid: () => number | null, lookMs = 
     if (pid !== watch?.pid) watch = pid === null ? null : new EngineThreads(pid, cores, free.length);
     watch?.look();
   }, lookMs).unref();
-  return () => clearInterval(timer);
+  return async () => {
+    clearInterval(timer);
+    await watch?.end();
+  };
 }
+
+const newThread = { looks: 0, isNamed: false, isAnswering: false, ranMs: 0, wantedMs: 0 } as const;
 
 /** Lists of cores, as Linux writes them. */
 interface CoreLists {
@@ -96,7 +114,7 @@ class EngineThreads {
   readonly #half = new HalfOfCores();
   #threads = new Map<string, WatchedThread>();
   #lookedAtMs = performance.now();
-  #isMoving = false;
+  #moving: Promise<void> | null = null;
 
   constructor(pid: number, cores: CoreLists, freeCount: number) {
     this.pid = pid;
@@ -108,7 +126,15 @@ class EngineThreads {
     const nowMs = performance.now();
     const demand = this.#demand(nowMs - this.#lookedAtMs);
     this.#lookedAtMs = nowMs;
-    void this.#move(this.#half.look(demand));
+    const isEnough = this.#half.look(demand);
+    this.#moving ??= this.#move(isEnough).finally(() => {
+      this.#moving = null;
+    });
+  }
+
+  async end(): Promise<void> {
+    await this.#moving;
+    await this.#move(false);
   }
 
   #demand(elapsedMs: number): AnsweringDemand {
@@ -118,10 +144,10 @@ class EngineThreads {
     let ranMs = 0;
     let wantedMsMax = 0;
     for (const id of threadsOf(this.pid)) {
-      const thread = before.get(id) ?? { id, cores, looks: 0, isAnswering: false, ranMs: 0, wantedMs: 0 };
+      const thread = before.get(id) ?? { ...newThread, id, cores };
       this.#threads.set(id, thread);
       const isNew = thread.looks === 0;
-      if (thread.looks < looksUntilNamed) thread.isAnswering = this.#isAnswering(id);
+      if (!thread.isNamed && thread.looks < looksUntilNamed) this.#readName(thread);
       thread.looks++;
       if (!thread.isAnswering) continue;
       const { ranMs: ranBefore, wantedMs: wantedBefore } = thread;
@@ -130,25 +156,28 @@ class EngineThreads {
       ranMs += thread.ranMs - ranBefore;
       wantedMsMax = Math.max(wantedMsMax, thread.wantedMs - wantedBefore);
     }
+    // A kernel that keeps no such times: the threads may need any number of cores.
+    if (this.#threads.get(String(this.pid))?.ranMs === 0) return { ranShare: 1, wantedShareMax: 1 };
     return { ranShare: ranMs / elapsedMs / this.#freeCount, wantedShareMax: wantedMsMax / elapsedMs };
   }
 
-  #isAnswering(id: string): boolean {
-    return id === String(this.pid) || answeringName.test(readOrNothing(`/proc/${this.pid}/task/${id}/comm`));
+  #readName(thread: WatchedThread): void {
+    const name = readOrNothing(`/proc/${this.pid}/task/${thread.id}/comm`);
+    const isMain = thread.id === String(this.pid);
+    thread.isNamed = isMain || ourName.test(name);
+    thread.isAnswering = isMain || answeringName.test(name);
   }
 
   /** One after the other: a dozen programs at once would take the cores from the threads that answer. */
   async #move(isEnough: boolean): Promise<void> {
-    if (this.#isMoving) return;
-    this.#isMoving = true;
     const { all, free, behind } = this.#cores;
     for (const thread of this.#threads.values()) {
       const wanted = !isEnough ? all : thread.isAnswering ? free : behind;
       if (thread.cores === wanted) continue;
+      // It has ended, or the machine is full: the next look tries the rest.
+      if (!(await setCores(thread.id, wanted))) return;
       thread.cores = wanted;
-      await setCores(thread.id, wanted);
     }
-    this.#isMoving = false;
   }
 }
 

@@ -114,7 +114,7 @@ async function run(stack: LocalStack): Promise<void> {
       const failed = [services.failed, ...(keeper === null ? [] : [keeper.failed])];
       await serve(stack, roles, services, Promise.race(failed), interrupted);
     } finally {
-      endApart?.();
+      await endApart?.();
       await services.stop();
       await keeper?.stop();
     }
@@ -124,7 +124,7 @@ async function run(stack: LocalStack): Promise<void> {
   }
 }
 
-async function keepEngineApart({ onlyEngine }: LocalStack, services: Services): Promise<(() => void) | null> {
+async function keepEngineApart({ onlyEngine }: LocalStack, services: Services): Promise<(() => Promise<void>) | null> {
   return onlyEngine === undefined ? null : keepAnswersApart(() => services.pidOf(onlyEngine));
 }
 

@@ -85,9 +85,17 @@ function wantedMsOf(pid: number): number {
   return (ranNs + waitedNs) / 1e6;
 }
 
-/** One that cannot be moved, or has ended, is as it was. @param process or one thread of it */
-export function setCores(process: string, cores: string): Promise<void> {
+/**
+ * @param process or one thread of it
+ * @returns whether it was moved: one that may not be, or has ended, is as it was
+ */
+export function setCores(process: string, cores: string): Promise<boolean> {
   return new Promise((resolve) => {
-    execFile('taskset', ['--cpu-list', '--pid', cores, process], { timeout: 5_000 }, () => resolve());
+    try {
+      execFile('taskset', ['--cpu-list', '--pid', cores, process], { timeout: 5_000 }, (error) => resolve(!error));
+    } catch {
+      // No memory for another process, for example.
+      resolve(false);
+    }
   });
 }
