@@ -164,7 +164,7 @@ export function readEngineConfig(
     feedStaleMsMax,
     leaseMs: variables.integer('LEASE_MS', { fallback: 3000, min: 500, max: 600_000 }),
     journal,
-    ...standInAndPlace(variables, journal, feedStaleMsMax),
+    ...standInAndPlace(variables, journal, feedStaleMsMax, readFronts(variables)),
     ...partitions,
     maxInFlight: variables.integer('MAX_IN_FLIGHT', { fallback: 4096, min: 1, max: 65_536 }),
     // A colon would end the user name in Basic authentication (RFC 7617).
@@ -203,11 +203,17 @@ export function readEngineConfig(
 
 /** Of DEADLINE_MS: the disk syncs in a few milliseconds, and a busy one in twenty. */
 const standInShare = 1 / 4;
+/**
+ * With front threads an approval is judged so long before its deadline, milliseconds: behind that it leaves a turn of
+ * its front thread. A pause of that thread may still make it late, which authorization_approved_late_total counts.
+ */
+const frontTurnMs = 5;
 
 function standInAndPlace(
   variables: Variables,
   journal: JournalKind,
   feedStaleMsMax: number,
+  fronts: number,
 ): Pick<EngineConfig, 'dataDir' | 'standIn' | 'deadlineMs' | 'partitionDeadlineMs'> {
   const deadlineMs = variables.integer('DEADLINE_MS', { fallback: 100, min: 1, max: 3000 });
   const dataDir = variables.text('DATA_DIR', { fallback: '.data' });
@@ -218,11 +224,12 @@ function standInAndPlace(
   if (standIn !== null && journal === 'postgres' && variables.text('DATA_DIR', { fallback: '' }) === '') {
     throw new ConfigError('STANDIN needs DATA_DIR, a folder of this engine alone: its approvals stand there first');
   }
+  const judgedMs = fronts === 1 ? deadlineMs : Math.max(deadlineMs / 2, deadlineMs - frontTurnMs);
   return {
     dataDir,
     standIn,
     deadlineMs,
-    partitionDeadlineMs: standIn === null ? deadlineMs : deadlineMs * (1 - standInShare),
+    partitionDeadlineMs: standIn === null ? judgedMs : judgedMs * (1 - standInShare),
   };
 }
 

@@ -120,7 +120,8 @@ function frontThreads(
   messageTraces: MessageTraces | null,
 ): AuthPortParts {
   const gate = new SharedGate('auth', config.authConnections, log, SharedGate.create());
-  const notified: FrontPoolOptions['notified'] = (protocol, kind) => telemetry.messages.notified(protocol, kind);
+  const notified: FrontPoolOptions['notified'] = (protocol, kind, count) =>
+    telemetry.messages.notified(protocol, kind, count);
   const died: FrontPoolOptions['died'] = (front, error) => {
     log.fatal(
       { front, error },

@@ -251,11 +251,11 @@ export const variableGroups: readonly VariableGroup[] = [
       FRONTS: {
         does:
           'Threads that take connections of the authorization port, for machines with four cores and more (Linux). ' +
-          'With 1 the main thread does, and there is no other one. Above 1 it keeps the ledger, and all bounds stay ' +
-          'those of the whole engine. What it gives was never measured: ' +
+          'With 1 the main thread takes them itself. Above 1 it keeps the ledger, and all bounds stay those of the ' +
+          'whole engine. Approvals are then judged 5 ms before `DEADLINE_MS`. What it gives was never measured: ' +
           '[ADR 0032](adr/0032-front-threads-over-one-ledger.md).',
         low: 'the main thread is full while cores stay idle.',
-        high: 'on few cores each message only costs more: it passes two more threads.',
+        high: 'on few cores each message only costs more: it passes from thread to thread twice more.',
         seen: ['thread_cpu_seconds_total'],
       },
       JOURNAL_SEGMENT_BYTES: {

@@ -1,5 +1,5 @@
 /**
- * The ledger as a front thread has it: it hands messages to the main thread, and hears what became of them. Deadlines
+ * The ledger as a front thread has it: it hands messages to the main thread, and gets their answers. Deadlines
  * and refusals are the main thread's, whose waiter the ledger knows (front-link.ts).
  */
 import { assert } from '../core/invariant.js';

@@ -1,6 +1,6 @@
 /**
  * The main thread's end of the way to a front thread: it gives the messages to the ledger, and lays what became of them
- * into the next batch back. Here stand the waiters that the ledger knows. They own deadline and refusal, so an approval
+ * into the next batch back. It makes the waiters that the ledger knows. They own deadline and refusal, so an approval
  * that is decided behind a 503 is revoked as in an engine of one thread.
  */
 import type { TraceParent } from '../../platform/tracing/traces.js';
@@ -58,7 +58,7 @@ export class FrontLink implements MessageTaker {
     ledger.submit(codecs[protocol]!, body, waiter);
   }
 
-  /** What is decided of it stands; one whose answer is on its way has ended. */
+  /** A decision that was made of it is kept; one whose answer is on its way has ended. */
   abandon(place: number): void {
     this.#messages[place]?.abandon();
   }

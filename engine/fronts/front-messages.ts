@@ -47,7 +47,13 @@ export type FrontReport =
   | { readonly kind: 'done'; readonly id: number; readonly error: string }
   /** For the log of the engine. */
   | { readonly kind: 'log'; readonly fields: object; readonly message: string }
-  | { readonly kind: 'notified'; readonly protocol: Protocol; readonly notification: string }
+  | {
+      readonly kind: 'notified';
+      readonly protocol: Protocol;
+      readonly notification: string;
+      /** Since the last report. */
+      readonly count: number;
+    }
   | { readonly kind: 'trace'; readonly ids: TraceIds; readonly whole: SpanTimes; readonly parts: readonly SpanTimes[] };
 
 /** Anything that goes to the main thread, or to a front thread: an ArrayBuffer is a batch. */

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Log } from '../../platform/log.js';
+import { sourceStack } from '../../platform/process/source-stack.js';
 import type { Traces } from '../../platform/tracing/traces.js';
 import type { SystemClock } from '../clock.js';
 import type { Ledger } from '../ledger/ledger.js';
@@ -67,8 +68,10 @@ export class FrontPool implements AuthorizationPort {
 
   async listen(): Promise<void> {
     const { host, authPort } = this.#options.config;
+    // Loaded before the port is looked at: between that look and their listening another process could take it.
+    await Promise.all(this.#threads.map((thread) => thread.order('catchUp', startMsMax)));
     this.#lock = await PortLock.take(host, authPort);
-    await Promise.all(this.#threads.map((thread) => thread.order('listen', startMsMax)));
+    await Promise.all(this.#threads.map((thread) => thread.order('listen', stepMsMax)));
   }
 
   /** Wherever the process ends itself: see the exit of front.worker.ts. */
@@ -106,7 +109,9 @@ export class FrontPool implements AuthorizationPort {
       this.#threads.map((thread) =>
         thread
           .order(step, stepMsMax)
-          .catch((error: Error) => log.warn({ step, error: error.message }, 'a front waits')),
+          .catch((error: Error) =>
+            log.warn({ step, error: error.message }, 'a front thread is late: the stop goes on without it'),
+          ),
       ),
     );
   }
@@ -141,7 +146,8 @@ class FrontThread {
       counts: counts.memory,
       bodyBytes,
     };
-    this.#worker = new Worker(new URL('./front.worker.js', import.meta.url), { workerData });
+    // Without the environment, which has every secret of the engine.
+    this.#worker = new Worker(new URL('./front.worker.js', import.meta.url), { workerData, env: {} });
     this.#link = new FrontLink({
       placesMax: config.maxInFlight,
       bodyBytes: new BodyBytes(bodyBytes),
@@ -156,7 +162,7 @@ class FrontThread {
       else this.#reported(message);
     });
     this.#worker.on('error', (error) => {
-      this.#cause = error instanceof Error ? error.message : String(error);
+      this.#cause = error instanceof Error ? sourceStack(error.stack ?? error.message) : String(error);
     });
     this.#exited = once(this.#worker, 'exit').catch(() => undefined);
     this.#worker.on('exit', () => this.#ended());
@@ -198,7 +204,7 @@ class FrontThread {
         log.warn(report.fields, report.message);
         return;
       case 'notified':
-        notified(report.protocol, report.notification);
+        notified(report.protocol, report.notification, report.count);
         return;
       case 'trace':
         traces?.add(report.ids, report.whole, report.parts);

@@ -24,6 +24,8 @@ import { SharedGate } from './shared-gate.js';
 
 /** A check is compiled while no message waits for it, as in the main thread. */
 const compileTickMs = 1000;
+/** A scrape counts notifications so much later at most. */
+const kindsTickMs = 100;
 
 const { number, config, clock: clockShare, ...memory } = workerData as FrontData;
 const main = parentPort!;
@@ -34,9 +36,20 @@ loadSchemaCompiler();
 const report = (message: FrontReport): void => main.postMessage(message);
 const log = { warn: (fields: object, message: string) => report({ kind: 'log', fields, message }) };
 
+/** Kinds of notifications are no cells: they are reported together, and a main thread that stands still gets few. */
 class FrontCounts extends MessageCounts {
+  readonly #kinds = new Map<string, { readonly protocol: Protocol; readonly notification: string; count: number }>();
+
   override notified(protocol: Protocol, notification: string): void {
-    report({ kind: 'notified', protocol, notification });
+    const key = `${protocol}:${notification}`;
+    const counted = this.#kinds.get(key) ?? { protocol, notification, count: 0 };
+    counted.count++;
+    this.#kinds.set(key, counted);
+  }
+
+  reportKinds(): void {
+    for (const counted of this.#kinds.values()) report({ kind: 'notified', ...counted });
+    this.#kinds.clear();
   }
 }
 
@@ -86,13 +99,14 @@ const server = new Server({
   slowMs: Math.min(config.slowAuthorizationMs, config.deadlineMs),
   deadlineMs: config.deadlineMs,
 });
-const compiling = setInterval(compileNextCheck, compileTickMs);
+const timers = [setInterval(compileNextCheck, compileTickMs), setInterval(() => counts.reportKinds(), kindsTickMs)];
 
 let isClosed = false;
 function close(): void {
   if (isClosed) return;
   isClosed = true;
-  clearInterval(compiling);
+  for (const timer of timers) clearInterval(timer);
+  counts.reportKinds();
   server.close();
 }
 

@@ -23,7 +23,8 @@ export class PortLock {
     // A connection to the name means nothing.
     const name = createServer((socket) => socket.destroy());
     try {
-      await listening(name, { path: `\0atlanticfrewaycard-auth-${host}:${port}` });
+      // By the port alone: an address and all addresses are two names of one port.
+      await listening(name, { path: `\0atlanticfrewaycard-auth-${port}` });
       const probe = createServer((socket) => socket.destroy());
       await listening(probe, { host, port, exclusive: true });
       probe.close();

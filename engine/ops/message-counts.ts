@@ -99,8 +99,8 @@ export class MessageCounts {
   }
 
   /** A notification of a processor was read. @param kind of a table: anything else would make endless labels */
-  notified(protocol: Protocol, kind: string): void {
+  notified(protocol: Protocol, kind: string, count = 1): void {
     const key = `${protocolNames[protocol]}:${kind}`;
-    this.notifications.set(key, (this.notifications.get(key) ?? 0) + 1);
+    this.notifications.set(key, (this.notifications.get(key) ?? 0) + count);
   }
 }
